@@ -1,0 +1,64 @@
+# Every target makes its own environment in .venv: a bare machine needs Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# More BLAS threads than cores would make the test workers wait for one another.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+TESTS = $(ONE_THREAD) $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-peers check lint bench readme clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
+
+demo: $(VENV)/.stamp  ## filter a photograph, draw the gallery and the table of algorithms
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.stamp  ## the test suite
+	$(TESTS) -n 2 --dist loadgroup
+
+test-all: $(VENV)/.stamp  ## the test suite with the long sweeps
+	NPCONV_TEST_ALL=1 $(TESTS) -n 2 --dist loadgroup
+
+test-peers: $(VENV)/.stamp-peers  ## compare with PyTorch (installs it)
+	$(TESTS) tests/peers
+
+lint: $(VENV)/.stamp  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint  ## lint, the rules between the rooms, then the test suite
+	$(TESTS) -q tests/test_rooms.py
+	$(MAKE) test
+
+bench: $(VENV)/.stamp  ## the planner's regret, then images against SciPy and scikit-image
+	$(BIN)/npconv bench regret
+	$(BIN)/npconv bench images
+
+readme: $(VENV)/.stamp  ## measure again and write the README's table
+	$(BIN)/npconv bench images --readme
+
+clean:  ## remove everything that can be made again
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf src/npconv.egg-info
+
+# Where ensurepip is missing (Debian without python3-venv), the machine's own pip fills the folder.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "npconv needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1`." >&2; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+	  && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } \
+	  || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	@touch $@
+
+$(VENV)/.stamp-peers: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev,peers]'
+	@touch $@

@@ -1,0 +1,256 @@
+"""The convolution theorem: transform, multiply, transform back.
+
+::
+
+    X = rfftn(x tile)   W = rfftn(weight)        one number a frequency, a channel (pair)
+    Y = X @ conj(W)     for each frequency (C) @ (C, O)          conj: correlation, not flipped
+    y = irfftn(Y)       the first  length - dilated + 1  outputs of a tile are valid
+
+x is cut into overlapping tiles (overlap-save, the gathering twin of overlap-add: each output is
+written once, by one tile), so a small kernel on a large image costs tiles of a few times the
+kernel, and memory stays a tile's.  Axes where the kernel has one tap are not transformed.
+
+Cost: about 2.5 n log2 n flops a real transform of n, one each for the C inputs and O outputs of a
+tile, and C*O/groups multiply-adds a frequency.
+Memory: one tile's spectra and the weight's, C/groups * O spectra.
+Error: "strict" transforms in float64, so that float32 results are within 2 of the direct bound;
+"fast" transforms float32 in float32.  Both are bounded by the largest magnitude in a tile, not
+in a window: beside a value 2**29 larger, small outputs of a tile keep fewer digits.
+A NaN or Inf spreads over its tile, so the planner recomputes such results directly.
+When not to use it: for few taps, for integers (it rounds), for strides above 1 (it computes the
+outputs in between as well).
+Source: Stockham, High-speed convolution and correlation, 1966.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from npconv import arrays
+from npconv.algorithms.contract import Cost
+from npconv.problem import ConvProblem
+
+NAME = "fft"
+SPREADS = True
+_WORKSPACE = 1 << 26  # a tile's spectra; beyond it tiles get shorter
+
+
+def why_not(problem: ConvProblem) -> str:
+    """Return "" unless the numbers are exact, wider than float64, or nothing is to transform."""
+    if problem.dtype.kind in "iu":
+        return "integers are exact, and a transform rounds"
+    if problem.dtype.char in "gG":
+        return f"transforms are float64, and {problem.dtype} is wider"
+    if not _axes(problem):
+        return "a 1x1 kernel leaves nothing to transform"
+    return ""
+
+
+def cost(problem: ConvProblem) -> Cost:
+    """Return the transforms, the products of spectra and the passes over them."""
+    lengths = _lengths(problem)
+    tile = _tile(problem, lengths)
+    count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
+    spectra = _spectra(problem, lengths, tile)
+    frequencies, real = _bins(problem, lengths)
+    complex_nbytes = _dtypes(problem)[1].itemsize
+    channels = problem.in_channels + problem.out_channels
+    images = count * tile[0] * _untransformed(problem, tile)
+    log = math.log2(max(real, 2))
+    transforms = 2.5 * real * log * images * channels
+    weight_flops = 2.5 * real * log * problem.group_channels * problem.out_channels
+    products = 8 * frequencies * images * problem.group_channels * problem.out_channels
+    moved = images * channels * frequencies * complex_nbytes * 2 * (1 + len(_axes(problem)))
+    weight_nbytes = problem.group_channels * problem.out_channels * frequencies * complex_nbytes
+    moved += weight_nbytes * (3 + count)
+    return Cost(transforms + weight_flops + products, moved, spectra, 60 + 30 * count)
+
+
+def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+    """Write out, tile by tile."""
+    real, _ = _dtypes(problem)
+    axes, lengths = _axes(problem), _lengths(problem)
+    spectrum = _weight_spectrum(problem, weight.astype(real, copy=False), axes, lengths)
+    for images, *spans in arrays.tiles(problem, _tile(problem, lengths)):
+        start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
+        _tile_forward(
+            problem,
+            arrays.region(problem, x[slice(*images)], start, stop, real),
+            spectrum,
+            axes,
+            lengths,
+            out[(slice(*images), *(slice(*span) for span in spans))],
+        )
+
+
+def _tile_forward(
+    problem: ConvProblem,
+    piece: np.ndarray,
+    spectrum: np.ndarray,
+    axes: Sequence[int],
+    lengths: Sequence[int],
+    out: np.ndarray,
+) -> None:
+    where = [1 + a for a in axes]
+    sizes = [lengths[a] for a in axes]
+    skip: list[slice] = [slice(None)] * piece.ndim
+    for a in range(problem.ndim):
+        if a not in axes:
+            skip[1 + a] = slice(None, None, problem.stride[a])
+    is_complex = piece.dtype.kind == "c"
+    forward_fft = np.fft.fftn if is_complex else np.fft.rfftn
+    inverse_fft = np.fft.ifftn if is_complex else np.fft.irfftn
+    bins = forward_fft(piece[tuple(skip)], s=sizes, axes=where)
+    values = inverse_fft(_multiply(problem, bins, spectrum), s=sizes, axes=where)
+    keep: list[slice] = [slice(None)] * values.ndim
+    for a in axes:
+        n = out.shape[1 + a]
+        keep[1 + a] = slice(0, (n - 1) * problem.stride[a] + 1, problem.stride[a])
+    out[...] = values[tuple(keep)]
+
+
+def _multiply(problem: ConvProblem, bins: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+    """Return the spectra of out: (N, *bins, C) with (*bins, C // groups, O) to (N, *bins, O)."""
+    groups, per_group, outputs = problem.groups, problem.group_channels, problem.group_outputs
+    product = np.empty((*bins.shape[:-1], groups, outputs), bins.dtype)
+    if per_group == 1:
+        split = spectrum.reshape(*spectrum.shape[:-2], groups, outputs)
+        np.multiply(bins[..., None], split, out=product)
+    else:
+        # (*bins, groups, N, C // groups) @ (*bins, groups, C // groups, O // groups)
+        grouped = np.moveaxis(bins.reshape(*bins.shape[:-1], groups, per_group), 0, -2)
+        split = spectrum.reshape(*spectrum.shape[:-1], groups, outputs).swapaxes(-3, -2)
+        np.matmul(grouped, split, out=np.moveaxis(product, 0, -2))
+    return product.reshape(*bins.shape[:-1], problem.out_channels)
+
+
+def _weight_spectrum(
+    problem: ConvProblem, weight: np.ndarray, axes: Sequence[int], lengths: Sequence[int]
+) -> np.ndarray:
+    """Return conj(FFT(conj(weight))) with its holes, so that a product correlates."""
+    if any(d > 1 for d in problem.dilation):
+        holed = np.zeros((*problem.dilated_size, *weight.shape[-2:]), weight.dtype)
+        holed[tuple(slice(None, None, d) for d in problem.dilation)] = weight
+        weight = holed
+    sizes = [lengths[a] for a in axes]
+    if weight.dtype.kind == "c":
+        spectrum = np.fft.fftn(weight.conj(), s=sizes, axes=list(axes))
+    else:
+        spectrum = np.fft.rfftn(weight, s=sizes, axes=list(axes))
+    return np.conj(spectrum, out=spectrum)
+
+
+def _dtypes(problem: ConvProblem) -> tuple[np.dtype, np.dtype]:
+    """Return the dtype that goes into a transform, and its spectrum's."""
+    single = problem.precision == "fast" and problem.compute_dtype.char in "fF"
+    spectrum = np.dtype(np.complex64 if single else np.complex128)
+    if problem.compute_dtype.kind == "c":
+        return spectrum, spectrum
+    return np.dtype(np.float32 if single else np.float64), spectrum
+
+
+def _axes(problem: ConvProblem) -> list[int]:
+    """Return the axes to transform: those where the kernel has more than one tap."""
+    return [a for a, k in enumerate(problem.kernel_size) if k > 1]
+
+
+def _lengths(problem: ConvProblem) -> list[int]:
+    """Return the transform's length an axis: the one that spends least on each output."""
+    axes = _axes(problem)
+    lengths = [1] * problem.ndim
+    for a in axes:
+        span = problem.dilated_size[a]
+        need = (problem.out_size[a] - 1) * problem.stride[a] + span
+        lengths[a] = _best_length(need, span, 2 if len(axes) > 1 else 1)
+    return lengths
+
+
+@lru_cache(maxsize=4096)
+def _best_length(need: int, span: int, dims: int) -> int:
+    """Return a transform length for `need` inputs and a kernel spanning `span`.
+
+    Each tile of length n gives n - span + 1 outputs and costs n (log2 n + 6): the 6 stands for
+    the passes that are not the transform.  Two-dimensional tiles leave the cache sooner.
+    """
+    whole = fast_length(need)
+    limit = 1 << 9 if dims > 1 else 1 << 15
+    best, least = whole, math.inf
+    n = fast_length(min(2 * span, need))
+    while True:
+        tiles = -(-(need - span + 1) // (n - span + 1))
+        spent = tiles * n * (math.log2(n) + 6) * (1 if n <= limit else 1.4)
+        if spent < least:
+            best, least = n, spent
+        if n >= whole:
+            return best
+        n = min(fast_length(n + n // 4 + 1), whole)
+
+
+def fast_length(n: int) -> int:
+    """Return the least length >= n with no prime factor above 5."""
+    best = 1 << max(n - 1, 0).bit_length()
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            two = -(-n // three)
+            best = min(best, three << max(two - 1, 0).bit_length())
+            three *= 3
+        five *= 5
+    return best
+
+
+def _tile(problem: ConvProblem, lengths: Sequence[int]) -> tuple[int, ...]:
+    """Return the (N, *out) extent whose inputs fill one transform."""
+    outs = [problem.batch]
+    for a, n in enumerate(problem.out_size):
+        if problem.kernel_size[a] == 1:
+            outs.append(n)
+        else:
+            steps = (lengths[a] - problem.dilated_size[a]) // problem.stride[a] + 1
+            outs.append(min(steps, n))
+    free = [0, *(1 + a for a, k in enumerate(problem.kernel_size) if k == 1)]
+    for i in free:
+        while outs[i] > 1 and _spectra(problem, lengths, outs) > _WORKSPACE:
+            outs[i] = -(-outs[i] // 2)
+    return tuple(outs)
+
+
+def _bins(problem: ConvProblem, lengths: Sequence[int]) -> tuple[int, int]:
+    """Return the number of frequencies, and of values, in one transform."""
+    values = math.prod(lengths)
+    if problem.compute_dtype.kind == "c":
+        return values, values
+    last = lengths[_axes(problem)[-1]]
+    return values // last * (last // 2 + 1), values
+
+
+def _untransformed(problem: ConvProblem, tile: Sequence[int]) -> int:
+    """Return how many transforms stand side by side in one image's tile."""
+    return math.prod(tile[1 + a] for a, k in enumerate(problem.kernel_size) if k == 1)
+
+
+def _spectra(problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int]) -> int:
+    """Return the peak bytes: the weight's spectra, and a tile's on their way to values."""
+    frequencies, values = _bins(problem, lengths)
+    real, spectrum = _dtypes(problem)
+    images = tile[0] * _untransformed(problem, tile)
+    weight = frequencies * problem.group_channels * problem.out_channels * spectrum.itemsize
+    bins = images * frequencies * spectrum.itemsize * problem.in_channels
+    product = images * frequencies * spectrum.itemsize * problem.out_channels
+    piece = arrays.region_nbytes(problem, tile, real.itemsize)
+    if not (problem.copies_x or real != problem.compute_dtype):
+        piece = 0
+    back = images * values * real.itemsize * problem.out_channels
+    # An n-dimensional transform passes from axis to axis through one more array of its size; the
+    # weight's, still short along the axes to come, through a smaller one.
+    axes = _axes(problem)
+    several = len(axes) > 1
+    cast = math.prod(problem.weight_shape) * real.itemsize * (problem.weight_dtype != real)
+    short = weight * problem.dilated_size[axes[0]] // lengths[axes[0]] if several else 0
+    tile_peak = piece + bins + max(bins * several, product * (1 + several) + back)
+    return weight + max(cast + short, tile_peak)

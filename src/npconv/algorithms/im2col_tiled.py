@@ -1,0 +1,64 @@
+"""im2col that is never whole: a block of patch rows at a time, small enough for the cache.
+
+::
+
+    for each tile of out (some images, or some rows of one):
+        windows of the part of padded x that it reads        a view
+        patches = copied                                     at most TILE_NBYTES
+        out[tile] = patches @ weight
+
+Padding happens a tile at a time too, so no padded copy of x exists.
+Cost: that of im2col_view, the copies in cache instead of memory.
+Memory: one tile's piece of x, patch rows and product, whatever the size of x.
+Error: that of the direct sum.
+When not to use it: never wrong; a single channel is faster by toeplitz, a wide kernel by fft.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from npconv import arrays
+from npconv.algorithms.contract import Cost
+from npconv.problem import ConvProblem
+
+NAME = "im2col_tiled"
+SPREADS = False
+
+
+def why_not(problem: ConvProblem) -> str:
+    """Return "": it applies to every problem."""
+    return ""
+
+
+def cost(problem: ConvProblem) -> Cost:
+    """Return the matmuls, and the tiles' patch rows written and read in cache."""
+    tile = _tile(problem)
+    count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
+    workspace = _nbytes(problem, tile) + arrays.weight_copy_nbytes(problem, problem.channels_last)
+    patches, product = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
+    moved = patches + product + (count * arrays.region_nbytes(problem, tile))
+    return Cost(2 * problem.macs, moved, workspace, count * (10 + problem.groups))
+
+
+def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+    """Write out tile by tile."""
+    weights = arrays.weight_matrix(problem, weight, taps_first=problem.channels_last)
+    for images, *spans in arrays.tiles(problem, _tile(problem)):
+        start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
+        piece = arrays.region(problem, x[slice(*images)], start, stop)
+        view = arrays.windows(problem, piece, [z - a for a, z in spans])
+        target = out[(slice(*images), *(slice(*span) for span in spans))]
+        arrays.multiply(problem, arrays.patch_matrix(problem, view), weights, target)
+
+
+def _tile(problem: ConvProblem) -> tuple[int, ...]:
+    return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile))
+
+
+def _nbytes(problem: ConvProblem, tile: Sequence[int]) -> int:
+    piece = arrays.region_nbytes(problem, tile) if problem.copies_x else 0
+    return piece + sum(arrays.im2col_nbytes(problem, tile))

@@ -1,0 +1,199 @@
+"""Filters on a 1080p image: npconv beside SciPy and scikit-image, each in its own process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from .environment import Environment, environment, version
+from .peers import CONTENDERS, Contender
+from .processes import Worker, WorkerError, started
+from .runner import alternate
+
+FULL_HD = (1080, 1920)
+
+
+@dataclass(frozen=True)
+class ImageCase:
+    """One filter: a correlation with a square kernel or a Gaussian, borders symmetric."""
+
+    name: str
+    operation: str
+    kernel_size: int = 0
+    sigma: float = 0.0
+
+
+CASES = (
+    ImageCase("3x3", "correlate", kernel_size=3),
+    ImageCase("7x7", "correlate", kernel_size=7),
+    ImageCase("31x31", "correlate", kernel_size=31),
+    ImageCase("Gaussian, sigma 1", "gaussian", sigma=1.0),
+    ImageCase("Gaussian, sigma 3", "gaussian", sigma=3.0),
+)
+
+
+@dataclass
+class ContenderTime:
+    """One contender on one case; `note` says why there are no numbers, if there are none.
+
+    `ratio` is its time over that of the operation's first contender, `error` its largest error
+    against float64 over the largest value, `cpus_busy` the processors it kept busy.
+    """
+
+    contender: str
+    seconds: float = math.nan
+    ratio: float = math.nan
+    error: float = math.nan
+    cpus_busy: float = math.nan
+    samples: list[float] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass
+class CaseResult:
+    """All contenders of one case."""
+
+    case: ImageCase
+    contenders: list[ContenderTime]
+
+
+@dataclass
+class ImagesResult:
+    """What `npconv bench images` measured."""
+
+    environment: Environment
+    size: tuple[int, int]
+    rounds: int
+    cases: list[CaseResult]
+
+
+def arguments(case: ImageCase, size: tuple[int, int]) -> dict[str, Any]:
+    """Make the arrays and numbers of a case, as every contender gets them."""
+    rng = np.random.default_rng(0)
+    image = rng.random(size, dtype=np.float32)
+    if case.operation == "gaussian":
+        return {"image": image, "sigma": case.sigma}
+    kernel = rng.standard_normal((case.kernel_size, case.kernel_size), dtype=np.float32)
+    return {"image": image, "kernel": kernel / np.abs(kernel).sum()}
+
+
+def gaussian_kernel(sigma: float) -> np.ndarray:
+    """Sample a 2-D Gaussian out to four sigma, as the contenders do, in float64."""
+    radius = int(4 * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    line = np.exp(-0.5 * (offsets / sigma) ** 2)
+    line /= line.sum()
+    return np.outer(line, line)
+
+
+def oracle(case: ImageCase, given: Mapping[str, Any]) -> np.ndarray:
+    """Correlate in float64 by way of NumPy's FFT, with symmetric borders."""
+    kernel = given["kernel"] if case.operation == "correlate" else gaussian_kernel(given["sigma"])
+    image = given["image"]
+    border = [(size // 2, size // 2) for size in kernel.shape]
+    padded = np.pad(image.astype(np.float64), border, mode="symmetric")
+    spectrum = np.fft.rfft2(padded)
+    spectrum *= np.conj(np.fft.rfft2(kernel.astype(np.float64), padded.shape))
+    return np.fft.irfft2(spectrum, padded.shape)[: image.shape[0], : image.shape[1]]
+
+
+def measure_case(
+    case: ImageCase,
+    size: tuple[int, int],
+    contenders: Mapping[str, Contender],
+    worker: Callable[[str], Worker],
+    rounds: int,
+    seconds: float,
+    advance: Callable[[], None],
+) -> CaseResult:
+    """Time the contenders of one case in alternating rounds and check what they computed."""
+    given = arguments(case, size)
+    expected = oracle(case, given)
+    rows: dict[str, ContenderTime] = {}
+    samplers: dict[str, Callable[[], float]] = {}
+    busy: dict[str, list[float]] = {}
+    for name, contender in contenders.items():
+        if contender.operation != case.operation:
+            continue
+        row = rows[name] = ContenderTime(name)
+        if not version(contender.package):
+            row.note = f"not installed: pip install {contender.package}"
+            continue
+        try:
+            _, result = worker(name).prepare(given)
+        except WorkerError as error:
+            row.note = f"stopped: {error}"
+            continue
+        if result.shape != expected.shape:
+            row.note = f"wrong: the result is {result.shape}, not {expected.shape}"
+            continue
+        row.error = float(np.max(np.abs(result - expected)) / np.max(np.abs(expected)))
+        busy[name] = []
+        samplers[name] = sampler(worker(name), busy[name])
+    for name, timing in alternate(
+        samplers, rounds=rounds, seconds=seconds, advance=advance
+    ).items():
+        row = rows[name]
+        row.samples = timing.samples
+        if timing.failure:
+            row.note = f"stopped: {timing.failure}"
+        else:
+            row.seconds, row.cpus_busy = timing.seconds, median(busy[name])
+    first = next(iter(rows.values()))
+    for row in rows.values():
+        row.ratio = row.seconds / first.seconds
+    return CaseResult(case, list(rows.values()))
+
+
+def sampler(worker: Worker, busy: list[float]) -> Callable[[], float]:
+    """Make a sampler that asks `worker` and notes in `busy` how many processors it used."""
+
+    def sample() -> float:
+        seconds, cpus_busy = worker.sample()
+        busy.append(cpus_busy)
+        return seconds
+
+    return sample
+
+
+def measure(
+    cases: Sequence[ImageCase] = CASES,
+    *,
+    size: tuple[int, int] = FULL_HD,
+    contenders: Mapping[str, Contender] = CONTENDERS,
+    rounds: int = 11,
+    seconds: float = 60.0,
+) -> ImagesResult:
+    """Measure all cases; `seconds` caps each case once it has three rounds."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    packages = sorted({each.package for each in contenders.values()} - {"npconv"})
+    conditions = environment(*packages)
+    console = Console(stderr=True)
+    results = []
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(console=console, disable=not console.is_terminal))
+        workers: dict[str, Worker] = {}
+
+        def worker(name: str) -> Worker:
+            if name not in workers or not workers[name].alive:
+                workers[name] = stack.enter_context(started(name))
+            return workers[name]
+
+        for case in cases:
+            count = sum(each.operation == case.operation for each in contenders.values())
+            task = progress.add_task(case.name, total=count * rounds)
+
+            def advance(task: Any = task) -> None:
+                progress.advance(task)
+
+            results.append(measure_case(case, size, contenders, worker, rounds, seconds, advance))
+            progress.update(task, completed=count * rounds)
+    return ImagesResult(conditions, size, rounds, results)

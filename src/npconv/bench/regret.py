@@ -1,0 +1,304 @@
+"""Regret: how much slower the planner's choice is than the best of all algorithms, by layer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import npconv
+
+from .environment import Environment, environment
+from .layers import Layer
+from .runner import SAMPLE_ERRORS, Timing, alternate, reason, stopwatch
+from .stats import Distribution, distribution, regret
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the contenders run and how long they are measured."""
+
+    precision: str = "strict"
+    memory_order: str = "channels_first"
+    effort: str = "estimate"
+    dtype: str = "float32"
+    rounds: int = 11
+    seconds_per_layer: float = 4.0
+    far: float = 20.0
+    near: float = 1.5
+    cap_seconds: float = 4.0
+
+
+@dataclass
+class AlgorithmTime:
+    """One algorithm on one layer: the planner's estimate and what was measured.
+
+    `seconds` is the median of `samples`, None when nothing was measured. `note` says why the
+    algorithm was not timed in full; it is empty for one that was.
+    """
+
+    algorithm: str
+    estimated_seconds: float | None
+    workspace: int | None
+    status: str
+    note: str = ""
+    seconds: float | None = None
+    samples: list[float] = field(default_factory=list)
+    difference: float | None = None
+
+
+@dataclass
+class LayerRegret:
+    """The measured algorithms of one layer.
+
+    `regret` is the chosen one's median over the best one's, exactly 1.0 if they are the same;
+    `regret_of_quickest` takes each one's quickest sample, which other processes disturb less.
+    """
+
+    network: str
+    layer: Layer
+    layout: str
+    macs: int
+    chosen: str
+    best: str
+    chosen_seconds: float
+    best_seconds: float
+    regret: float
+    regret_of_quickest: float
+    algorithms: list[AlgorithmTime]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A layer's arrays as `npconv.conv` takes them, with the geometry's keywords."""
+
+    x: np.ndarray
+    weight: np.ndarray
+    layout: str
+    geometry: dict[str, Any]
+
+
+def layer_arrays(layer: Layer, settings: Settings) -> Arrays:
+    """Make random arrays (normal, fixed seed) for `layer` in the memory order asked for."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(layer.x_shape, dtype=np.float32).astype(settings.dtype, copy=False)
+    weight = rng.standard_normal(layer.weight_shape, dtype=np.float32)
+    weight = weight.astype(settings.dtype, copy=False)
+    spatial = "DHW"[3 - (x.ndim - 2) :]
+    layout = f"NC{spatial}"
+    if settings.memory_order == "channels_last":
+        layout = f"N{spatial}C"
+        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        weight = np.ascontiguousarray(np.moveaxis(weight, (1, 0), (-2, -1)))
+    geometry: dict[str, Any] = {
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "dilation": layer.dilation,
+        "groups": layer.groups,
+        "layout": layout,
+        "precision": settings.precision,
+    }
+    return Arrays(x, weight, layout, geometry)
+
+
+def available_memory() -> int:
+    """Return the bytes the system says it can still give, 4 GiB where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 << 30
+
+
+def sort_out(plan: npconv.Plan, settings: Settings, memory: int) -> list[AlgorithmTime]:
+    """Make one entry an algorithm; those that cannot or need not be timed are marked by rule."""
+    best = min((row.seconds for row in plan.rows if row.seconds is not None), default=0.0)
+    entries = []
+    for row in plan.rows:
+        entry = AlgorithmTime(row.algorithm, row.seconds, row.workspace, "measured")
+        entries.append(entry)
+        if row.seconds is None or row.workspace is None:
+            entry.status, entry.note = "cannot", row.why_not
+        elif row.algorithm == plan.algorithm:
+            continue
+        elif row.seconds > settings.far * best:
+            entry.status = "skipped"
+            entry.note = f"estimated at over {settings.far:g}x the best estimate"
+        elif row.workspace > memory // 2:
+            entry.status = "skipped"
+            entry.note = f"needs {row.workspace} bytes, {memory} are free"
+    return entries
+
+
+def warm_up(
+    entries: Iterable[AlgorithmTime],
+    run: Callable[[str, np.ndarray | None], np.ndarray],
+    chosen: str,
+    settings: Settings,
+) -> dict[str, Callable[[], float]]:
+    """Run each algorithm twice, the chosen one first, and give the samplers of the rounds.
+
+    An algorithm that passes the time cap, or is far slower than the fastest so far, is marked as
+    skipped and keeps its quicker call as its only sample. All share one `out`; each result's
+    largest difference from the chosen one's is noted, relative to the largest element.
+    """
+    out: np.ndarray | None = None
+    reference = np.empty(0)
+    samplers: dict[str, Callable[[], float]] = {}
+    fastest = math.inf
+    for entry in sorted(entries, key=lambda e: (e.algorithm != chosen, e.estimated_seconds)):
+        seconds = math.inf
+        try:
+            for _ in range(2):
+                start = time.perf_counter()
+                result = run(entry.algorithm, out)
+                seconds = min(seconds, time.perf_counter() - start)
+                if seconds > settings.cap_seconds:
+                    break
+        except SAMPLE_ERRORS as error:
+            entry.status, entry.note = "failed", reason(error)
+            continue
+        if out is None:
+            out, reference = result, result.copy()
+        scale = float(np.max(np.abs(reference))) or 1.0
+        entry.difference = float(np.max(np.abs(result - reference))) / scale
+        fastest = min(fastest, seconds)
+        slow = seconds > settings.cap_seconds or seconds > settings.far * fastest
+        if slow and entry.algorithm != chosen:
+            entry.status = "skipped"
+            entry.note = f"one call took {seconds / fastest:.0f}x the fastest"
+            entry.samples, entry.seconds = [seconds], seconds
+        else:
+            samplers[entry.algorithm] = stopwatch(partial(run, entry.algorithm, out), seconds)
+    return samplers
+
+
+def record(entries: Iterable[AlgorithmTime], timings: dict[str, Timing]) -> dict[str, float]:
+    """Write the rounds' samples into `entries`; give the medians of those that did not fail."""
+    medians = {}
+    for entry in entries:
+        timing = timings.get(entry.algorithm)
+        if timing is None:
+            continue
+        entry.samples = timing.samples
+        if timing.failure:
+            entry.status, entry.note = "failed", timing.failure
+        else:
+            entry.seconds = medians[entry.algorithm] = timing.seconds
+    return medians
+
+
+def measure_layer(
+    network: str,
+    layer: Layer,
+    settings: Settings,
+) -> LayerRegret:
+    """Time every algorithm that can do `layer` and compare the planner's choice with the best."""
+    arrays = layer_arrays(layer, settings)
+    plan = npconv.plan(
+        arrays.x.shape,
+        arrays.weight.shape,
+        settings.dtype,
+        effort=settings.effort,
+        **arrays.geometry,
+    )
+
+    def run(name: str, out: np.ndarray | None) -> np.ndarray:
+        return npconv.conv(arrays.x, arrays.weight, algorithm=name, out=out, **arrays.geometry)
+
+    entries = sort_out(plan, settings, available_memory())
+    worth = [entry for entry in entries if entry.status == "measured"]
+    samplers = warm_up(worth, run, plan.algorithm, settings)
+    timings = alternate(
+        samplers,
+        rounds=settings.rounds,
+        seconds=settings.seconds_per_layer,
+        keep=(plan.algorithm,),
+        near=settings.near,
+    )
+    medians = record(entries, timings)
+    if plan.algorithm not in medians:
+        note = next(entry.note for entry in entries if entry.algorithm == plan.algorithm)
+        raise RuntimeError(f"regret: {network} {layer.name}: {plan.algorithm} failed: {note}")
+    best, ratio = regret(medians, plan.algorithm)
+    quickest = {entry.algorithm: min(entry.samples) for entry in entries if entry.samples}
+    return LayerRegret(
+        network=network,
+        layer=layer,
+        layout=arrays.layout,
+        macs=plan.problem.macs,
+        chosen=plan.algorithm,
+        best=best,
+        chosen_seconds=medians[plan.algorithm],
+        best_seconds=medians[best],
+        regret=ratio,
+        regret_of_quickest=regret(quickest, plan.algorithm)[1],
+        algorithms=entries,
+    )
+
+
+@dataclass(frozen=True)
+class NetworkTotal:
+    """All layers of one network, each as often as it occurs: chosen and best, in seconds."""
+
+    chosen_seconds: float
+    best_seconds: float
+
+
+@dataclass(frozen=True)
+class RegretResult:
+    """What `npconv bench regret` measured; `failures` names layers whose choice did not run."""
+
+    environment: Environment
+    settings: Settings
+    distribution: Distribution | None
+    distribution_of_quickest: Distribution | None
+    totals: dict[str, NetworkTotal]
+    layers: list[LayerRegret]
+    failures: list[str]
+
+
+def spread(ratios: list[float]) -> Distribution | None:
+    """Summarise ratios, if there are any."""
+    return distribution(ratios) if ratios else None
+
+
+def measure(networks: Mapping[str, Sequence[Layer]], settings: Settings) -> RegretResult:
+    """Measure every layer of `networks`, with a progress bar on the terminal's error stream."""
+    from rich.console import Console
+    from rich.progress import track
+
+    conditions = environment()
+    rows = [(network, layer) for network, layers in networks.items() for layer in layers]
+    measured: list[LayerRegret] = []
+    failures: list[str] = []
+    console = Console(stderr=True)
+    for network, layer in track(rows, "regret", console=console, disable=not console.is_terminal):
+        try:
+            measured.append(measure_layer(network, layer, settings))
+        except RuntimeError as error:
+            failures.append(str(error))
+    return RegretResult(
+        environment=conditions,
+        settings=settings,
+        distribution=spread([row.regret for row in measured]),
+        distribution_of_quickest=spread([row.regret_of_quickest for row in measured]),
+        totals={
+            network: NetworkTotal(
+                sum(row.layer.count * row.chosen_seconds for row in rows_of),
+                sum(row.layer.count * row.best_seconds for row in rows_of),
+            )
+            for network in networks
+            if (rows_of := [row for row in measured if row.network == network])
+        },
+        layers=measured,
+        failures=failures,
+    )

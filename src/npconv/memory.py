@@ -1,0 +1,31 @@
+"""How much memory there is, and how to say an amount of it."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+
+def nbytes_text(nbytes: int) -> str:
+    """Return bytes as a short text, in powers of 1024."""
+    if nbytes < 1024:
+        return f"{nbytes} B"
+    power = min((nbytes.bit_length() - 1) // 10, 6)
+    return f"{nbytes / (1 << 10 * power):.3g} {' KMGTPE'[power]}iB"
+
+
+@lru_cache(maxsize=1)
+def physical_memory() -> int:
+    """Return the bytes of memory this process may have: the machine's, or its container's."""
+    limits = []
+    try:
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        limits.append(1 << 40)
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as file:
+                limits.append(int(file.read()))
+        except (OSError, ValueError):
+            continue
+    return min(limits)

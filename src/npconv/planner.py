@@ -1,0 +1,262 @@
+"""From a problem to a plan: ask each algorithm why not, what it costs, and take the cheapest."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from npconv.algorithms import ALGORITHMS
+from npconv.algorithms.contract import Cost
+from npconv.dtypes import exact_float, largest, largest_of
+from npconv.errors import ProblemError, UnsupportedError
+from npconv.memory import nbytes_text, physical_memory
+from npconv.problem import ConvProblem
+
+EFFORTS = ("estimate", "measure")
+_HOPELESS = 20  # times the best estimate: what measuring does not try
+
+
+class Row(NamedTuple):
+    """One algorithm's line in a plan.
+
+    seconds is the estimate, or the measured median when `measured`; both it and workspace (bytes)
+    are None for an algorithm with a `why_not`.
+    """
+
+    algorithm: str
+    why_not: str
+    seconds: float | None
+    workspace: int | None
+    chosen: bool = False
+    measured: bool = False
+
+
+class Rate(NamedTuple):
+    """What an algorithm reaches on this kind of machine: the slopes of its cost."""
+
+    flops: float  # float32 flops a second; float64 has half of it
+    nbytes: float  # bytes moved a second
+    call: float  # seconds a step
+
+
+_RATES = {
+    "naive": Rate(1e12, 1e10, 2.5e-7),
+    "taps": Rate(100e9, 8e9, 1e-6),
+    "im2col_loop": Rate(150e9, 4e9, 1e-6),
+    "im2col_index": Rate(150e9, 3e9, 1e-6),
+    "im2col_view": Rate(150e9, 5e9, 1e-6),
+    "im2col_tiled": Rate(150e9, 8e9, 1e-6),
+    "toeplitz": Rate(150e9, 10e9, 1e-6),
+    "fft": Rate(5e9, 8e9, 1e-6),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A problem, what each algorithm said to it, and the one that was chosen.
+
+    `rows` holds one `Row` an algorithm, in the table's order.
+    """
+
+    problem: ConvProblem
+    rows: tuple[Row, ...]
+    effort: str = "estimate"
+
+    @cached_property
+    def algorithm(self) -> str:
+        """Name of the chosen algorithm."""
+        return next(row.algorithm for row in self.rows if row.chosen)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the chosen algorithm should take."""
+        return next(row.seconds for row in self.rows if row.chosen)
+
+    @property
+    def workspace(self) -> int | None:
+        """Bytes that the chosen algorithm holds beyond x, weight and out."""
+        return next(row.workspace for row in self.rows if row.chosen)
+
+    @cached_property
+    def _direct(self) -> str:
+        """The cheapest algorithm that keeps a NaN where it is."""
+        able = [r for r in self.rows if not r.why_not and not ALGORITHMS[r.algorithm].SPREADS]
+        return min(able, key=lambda r: r.seconds or 0.0).algorithm if able else "im2col_tiled"
+
+    def run(
+        self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, out: np.ndarray
+    ) -> None:
+        """Write the convolution of canonical views to out, a canonical view."""
+        problem = self.problem
+        if out.size == 0:
+            return
+        with np.errstate(all="ignore"):
+            half = problem.dtype != problem.compute_dtype and problem.dtype.kind == "f"
+            target = np.empty_like(out, problem.compute_dtype) if half else out
+            if problem.terms == 0:
+                target[...] = 0
+            else:
+                working = _as_given(problem, x, weight)
+                ALGORITHMS[self.algorithm].forward(working, x, weight, target)
+                if ALGORITHMS[self.algorithm].SPREADS and not _all_finite(target):
+                    ALGORITHMS[self._direct].forward(working, x, weight, target)
+            if bias is not None:
+                np.add(target, bias, out=target, casting="unsafe")
+            if half:
+                out[...] = target
+
+    def __str__(self) -> str:
+        rows = [("", "algorithm", "seconds", "workspace", "why not")]
+        for r in self.rows:
+            seconds = "" if r.seconds is None else f"{r.seconds:.2e}"
+            held = "" if r.workspace is None else nbytes_text(r.workspace)
+            rows.append(("->" if r.chosen else "", r.algorithm, seconds, held, r.why_not))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = [
+            f"{mark:<{widths[0]}} {name:<{widths[1]}}  {seconds:>{widths[2]}}"
+            f"  {held:>{widths[3]}}  {reason}".rstrip()
+            for mark, name, seconds, held, reason in rows
+        ]
+        kind = "measured" if self.effort == "measure" else "estimated"
+        return "\n".join([f"conv: {self.problem.describe()}  ({kind})", *lines])
+
+    __repr__ = __str__
+
+
+@lru_cache(maxsize=1024)
+def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | None = None) -> Plan:
+    """Return a plan by estimate: the cheapest algorithm, or the one named.
+
+    Raises ProblemError for an unknown name, UnsupportedError where the named one cannot, and
+    MemoryError where nothing fits.
+    """
+    working = _as_planned(problem)
+    rows = [_row(working, name, memory_limit) for name in ALGORITHMS]
+    able = [row for row in rows if not row.why_not]
+    if algorithm == "auto":
+        if not able:
+            raise MemoryError(_no_room(working, memory_limit))
+        best = min(able, key=lambda row: row.seconds or 0.0).algorithm
+    else:
+        best = _named(algorithm, rows)
+    return Plan(problem, tuple(row._replace(chosen=row.algorithm == best) for row in rows))
+
+
+def measure(plan: Plan, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> Plan:
+    """Return the plan chosen anew by timing its candidates on these canonical arrays."""
+    able = [row for row in plan.rows if not row.why_not]
+    hopeless = _HOPELESS * min(row.seconds or 0.0 for row in able)
+    tried = [row.algorithm for row in able if (row.seconds or 0.0) <= hopeless]
+    times: dict[str, list[float]] = {name: [] for name in tried}
+    for _ in range(_rounds(plan)):
+        for name in tried:
+            one = _only(plan, name)
+            start = time.perf_counter()
+            one.run(x, weight, None, out)
+            times[name].append(time.perf_counter() - start)
+    medians = {name: float(np.median(t[1:] or t)) for name, t in times.items()}
+    best = min(medians, key=lambda name: medians[name])
+    rows = tuple(
+        row._replace(
+            seconds=medians.get(row.algorithm, row.seconds),
+            measured=row.algorithm in medians,
+            chosen=row.algorithm == best,
+        )
+        for row in plan.rows
+    )
+    return replace(plan, rows=rows, effort="measure")
+
+
+def _rounds(plan: Plan) -> int:
+    """Return how often to time each candidate: about half a second in all, 3 to 20 rounds."""
+    return int(min(max(0.5 / max(plan.seconds or 0.0, 1e-6) / len(plan.rows), 3), 20))
+
+
+def _only(plan: Plan, name: str) -> Plan:
+    rows = tuple(row._replace(chosen=row.algorithm == name) for row in plan.rows)
+    return Plan(plan.problem, rows)
+
+
+def _row(problem: ConvProblem, name: str, memory_limit: int | None) -> Row:
+    module = ALGORITHMS[name]
+    if reason := module.why_not(problem):
+        return Row(name, reason, None, None)
+    cost = module.cost(problem)
+    workspace = cost.workspace
+    if problem.dtype.kind == "f" and problem.dtype != problem.compute_dtype:
+        workspace += math.prod(problem.out_shape) * problem.itemsize
+    if memory_limit is not None and workspace > memory_limit:
+        needs, has = nbytes_text(workspace), nbytes_text(memory_limit)
+        return Row(name, f"needs {needs} of workspace, memory_limit is {has}", None, workspace)
+    if workspace + problem.out_nbytes > physical_memory():
+        needs, has = nbytes_text(workspace + problem.out_nbytes), nbytes_text(physical_memory())
+        return Row(name, f"needs {needs}, this machine has {has}", None, workspace)
+    return Row(name, "", _seconds(problem, name, cost), workspace)
+
+
+def _seconds(problem: ConvProblem, name: str, cost: Cost) -> float:
+    rate = _RATES[name]
+    slow = {"f": 1, "d": 2, "F": 4, "D": 8}.get(problem.compute_dtype.char, 60)
+    return cost.flops * slow / rate.flops + cost.nbytes / rate.nbytes + cost.calls * rate.call
+
+
+def _as_planned(problem: ConvProblem) -> ConvProblem:
+    """Return the problem as it will most likely be computed: integers as exact floats."""
+    if problem.dtype.kind not in "iu":
+        return problem
+    bounds = largest_of(problem.x_dtype), largest_of(problem.weight_dtype)
+    dtype = exact_float(problem.terms, *bounds) or np.dtype(np.float64)
+    return replace(problem, compute_dtype=dtype)
+
+
+def _as_given(problem: ConvProblem, x: np.ndarray, weight: np.ndarray) -> ConvProblem:
+    """Return an integer problem in floats where these arrays' sums stay exact in them."""
+    if problem.dtype.kind not in "iu":
+        return problem
+    in_weight = largest(weight)
+    dtype = exact_float(problem.terms, largest_of(x.dtype), in_weight)
+    if dtype is None or dtype.itemsize > 4:
+        dtype = exact_float(problem.terms, largest(x), in_weight)
+    return problem if dtype is None else replace(problem, compute_dtype=dtype)
+
+
+def _all_finite(array: np.ndarray) -> bool:
+    if array.dtype.kind in "iu":
+        return True
+    # A finite sum proves every element finite, and needs no temporary.
+    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
+def _named(algorithm: str, rows: list[Row]) -> str:
+    import difflib
+
+    by_name = {row.algorithm: row for row in rows}
+    if algorithm not in by_name:
+        near = difflib.get_close_matches(str(algorithm), [*by_name, "auto"], n=1)
+        raise ProblemError(
+            f"algorithm {algorithm!r} is not known.",
+            rule="auto, " + ", ".join(by_name),
+            fix=f"did you mean {near[0]!r}?" if near else 'algorithm="auto"',
+        )
+    row = by_name[algorithm]
+    if row.why_not:
+        able = [r.algorithm for r in rows if not r.why_not]
+        raise UnsupportedError(
+            f"{algorithm} cannot do this: {row.why_not}.",
+            fix=f"take one of {', '.join(able)}" if able else "no algorithm can",
+        )
+    return algorithm
+
+
+def _no_room(problem: ConvProblem, memory_limit: int | None) -> str:
+    needs = [r for r in (_row(problem, name, memory_limit) for name in ALGORITHMS) if r.workspace]
+    least = min(needs, key=lambda r: r.workspace or 0)
+    return (
+        f"the leanest algorithm, {least.algorithm}, {least.why_not}; "
+        f"the result alone takes {nbytes_text(problem.out_nbytes)}."
+    )

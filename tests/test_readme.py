@@ -1,0 +1,53 @@
+"""Every example of the README runs and prints what the README says it prints."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import readme_blocks
+
+NPCONV = str(Path(sys.executable).with_name("npconv"))
+
+
+@pytest.fixture
+def home(tmp_path):
+    readme_blocks.furnish(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", readme_blocks.blocks("python"), ids=lambda b: b.source[:40])
+def test_python_examples_run(block, home):
+    readme_blocks.run_python(block, home)
+
+
+@pytest.mark.parametrize("block", readme_blocks.blocks("console"), ids=lambda b: b.source[:40])
+def test_commands_run(block, home):
+    for _, *arguments in block.commands:
+        readme_blocks.run([NPCONV, *arguments], home)
+
+
+def test_the_readme_has_examples():
+    assert len(readme_blocks.blocks("python")) >= 3
+    assert any(block.output for block in readme_blocks.blocks("python"))
+    assert sum(len(block.commands) for block in readme_blocks.blocks("console")) >= 3
+
+
+def test_links_lead_somewhere():
+    text = readme_blocks.README.read_text(encoding="utf-8")
+    targets = readme_blocks.LINK.findall(text)
+    missing = [
+        t for t in targets if ":" not in t and not (readme_blocks.README.parent / t).exists()
+    ]
+    assert targets
+    assert missing == []
+
+
+def test_a_wrong_output_is_seen(home):
+    block = readme_blocks.Block("python", "print(1 + 1)", "3")
+    with pytest.raises(AssertionError, match="the README shows"):
+        readme_blocks.run_python(block, home)
+
+
+def test_a_failing_example_is_seen(home):
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        readme_blocks.run_python(readme_blocks.Block("python", "1 / 0", ""), home)

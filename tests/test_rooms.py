@@ -1,0 +1,340 @@
+"""The rules between the rooms of src/npconv, read from the sources without importing them."""
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "npconv"
+MAX_LINES = 320
+
+# Who may import whom: a room sees its own floor and the floors below it, never one above.
+FLOORS = {
+    "kernels": 0,
+    "errors": 0,
+    "layout": 1,
+    "problem": 1,
+    "borders": 1,
+    "arrays": 1,
+    "threads": 1,
+    "algorithms": 2,
+    "wisdom": 3,
+    "planner": 3,
+    "api": 4,
+    "pooling": 4,
+    "signal": 5,
+    "ndimage": 5,
+    "images": 5,
+    "nn": 5,
+    "bridges": 5,
+    "explain": 5,
+    "bench": 5,
+    "cli": 5,
+    "__main__": 6,
+}
+OUTER = {room for room, floor in FLOORS.items() if floor >= 5}
+# What an outer room may use of its neighbours, through their front doors.
+NEIGHBOURS = {
+    "bench": {"signal", "ndimage", "images"},
+    "cli": {"images", "bench"},
+    "__main__": {"cli"},
+}
+SHARED_BY_ALGORITHMS = {"kernels", "errors", "problem", "borders", "arrays", "threads"}
+
+REQUIRED = {"numpy", "numba", "llvmlite", "PIL", "typer", "click", "rich"}
+OPTIONAL = {
+    "cv2", "dask", "jax", "matplotlib", "ncnn", "onnx", "onnxruntime", "openvino", "safetensors",
+    "scipy", "skimage", "sklearn", "tensorflow", "threadpoolctl", "torch",
+}  # fmt: skip
+COMPILER = {"numba", "llvmlite"}
+CONTRACT = ("NAME", "why_not", "cost", "forward")
+NOT_ALGORITHMS = {"__init__", "contract"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: `from a.b import c` gives module "a.b" and name "c"."""
+
+    line: int
+    module: str
+    name: str = ""
+
+    @property
+    def room(self) -> str:
+        """The room of npconv it enters; "" for the front door, another package or a public name."""
+        parts = self.module.split(".")
+        if parts[0] != "npconv":
+            return ""
+        if len(parts) > 1:
+            return parts[1]
+        return self.name if self.name in FLOORS else ""
+
+
+class Source:
+    """One parsed file, its place in the package and what it imports."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.path = path
+        self.text = path.read_text(encoding="utf-8")
+        self.tree = ast.parse(self.text)
+        self.where = path.relative_to(root).as_posix()
+        self.parts = self.where.removesuffix(".py").split("/")
+        self.room = self.parts[0]
+        self.imports = list(self._imports())
+
+    def _imports(self) -> Iterator[Import]:
+        package = ["npconv", *self.parts[:-1]]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield Import(node.lineno, alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                module = ".".join([*base, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    yield Import(node.lineno, module, alias.name)
+            elif isinstance(node, ast.Attribute):
+                chain = ast.unparse(node).split(".")
+                if chain[0] == "npconv" and len(chain) == 2:
+                    yield Import(node.lineno, "npconv", chain[1])
+
+    def names(self) -> set[str]:
+        """The names bound at the top of the file."""
+        names = set()
+        for node in self.tree.body:
+            if isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign):
+                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                names.add(node.target.id)
+        return names
+
+
+def read(root: Path) -> list[Source]:
+    return [Source(path, root) for path in sorted(root.rglob("*.py"))]
+
+
+def assigned(source: Source, name: str) -> ast.expr | None:
+    """The expression that the top of a file gives to `name`."""
+    for node in source.tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return node.value
+    return None
+
+
+def public_names(sources: list[Source]) -> set[str]:
+    front = next(source for source in sources if source.where == "__init__.py")
+    listed = assigned(front, "__all__")
+    assert listed is not None, "src/npconv/__init__.py has no __all__"
+    return {*ast.literal_eval(listed), "__version__"}
+
+
+def arrows_back(sources: list[Source]) -> Iterator[str]:
+    """Rule 1: api -> planner -> algorithms -> kernels, and no arrow back."""
+    for source in sources:
+        if source.where == "__init__.py":
+            continue
+        if source.room not in FLOORS:
+            yield f"{source.where}: room {source.room!r} is not in FLOORS of this test"
+            continue
+        for item in source.imports:
+            if FLOORS.get(item.room, -1) > FLOORS[source.room]:
+                yield f"{source.where}:{item.line}: {source.room} imports {item.room} above it"
+            elif item.module == "npconv" and not item.room and source.room not in OUTER:
+                yield f"{source.where}:{item.line}: {source.room} goes through the front door"
+
+
+def algorithms_apart(sources: list[Source]) -> Iterator[str]:
+    """Rule 2: algorithms never import each other; what two need goes to arrays.py."""
+    for source in sources:
+        if source.room != "algorithms" or source.parts[-1] in NOT_ALGORITHMS:
+            continue
+        others = {s.parts[-1] for s in sources if s.room == "algorithms"} - NOT_ALGORITHMS
+        for item in source.imports:
+            inside = item.room == "algorithms"
+            if inside and others & {item.name, *item.module.split(".")[2:]}:
+                yield f"{source.where}:{item.line}: an algorithm imports another algorithm"
+            elif not inside and item.room and item.room not in SHARED_BY_ALGORITHMS:
+                yield f"{source.where}:{item.line}: an algorithm imports {item.room}"
+
+
+def kernels_alone(sources: list[Source]) -> Iterator[str]:
+    """Rule 3: kernels know nothing of npconv's other rooms, and only they know Numba."""
+    for source in sources:
+        inside = source.room == "kernels"
+        for item in source.imports:
+            if inside and item.module.split(".")[0] == "npconv" and item.room != "kernels":
+                yield f"{source.where}:{item.line}: a kernel imports {item.module}"
+            if not inside and item.module.split(".")[0] in COMPILER:
+                yield f"{source.where}:{item.line}: {item.module} is imported outside kernels"
+
+
+def public_only(sources: list[Source]) -> Iterator[str]:
+    """Rule 4: the outer rooms use public names, and one another only as NEIGHBOURS says."""
+    public = public_names(sources)
+    for source in sources:
+        if source.room not in OUTER:
+            continue
+        for item in source.imports:
+            if item.module.split(".")[0] != "npconv" or item.room == source.room:
+                continue
+            if item.room in NEIGHBOURS.get(source.room, ()):
+                if item.module.count(".") > 1 or item.name.startswith("_"):
+                    yield f"{source.where}:{item.line}: {item.module} is behind a front door"
+            elif item.room in OUTER:
+                yield f"{source.where}:{item.line}: {source.room} imports its neighbour {item.room}"
+            elif item.module != "npconv" or (item.name and item.name not in public):
+                name = f"{item.module}.{item.name}".rstrip(".")
+                yield f"{source.where}:{item.line}: {source.room} uses {name}, which is not public"
+
+
+def one_file_each(sources: list[Source]) -> Iterator[str]:
+    """Rule 5: each optional dependency is imported in one file, and no other package is."""
+    files = defaultdict(set)
+    for source in sources:
+        for item in source.imports:
+            package = item.module.split(".")[0]
+            if package in OPTIONAL:
+                files[package].add(source.where)
+            elif package not in {"npconv", *REQUIRED, *sys.stdlib_module_names}:
+                yield f"{source.where}:{item.line}: {package} is no dependency of npconv"
+    for package, places in files.items():
+        if len(places) > 1:
+            yield f"{package} is imported in {len(places)} files: {', '.join(sorted(places))}"
+
+
+def algorithms_whole(sources: list[Source]) -> Iterator[str]:
+    """An algorithm is a module with the contract's names, listed once in ALGORITHMS."""
+    table = next(s for s in sources if s.where == "algorithms/__init__.py")
+    if "ALGORITHMS" not in table.names():
+        yield f"{table.where}: the table ALGORITHMS is missing"
+    modules = assigned(table, "_MODULES")
+    listed = (
+        [node.id for node in ast.walk(modules) if isinstance(node, ast.Name)] if modules else []
+    )
+    for source in sources:
+        name = source.parts[-1]
+        if source.room != "algorithms" or name in NOT_ALGORITHMS:
+            continue
+        for part in CONTRACT:
+            if part not in source.names():
+                yield f"{source.where}: {part} is missing"
+        if ast.unparse(assigned(source, "NAME") or source.tree) != repr(name):
+            yield f"{source.where}: NAME is not {name!r}, the file's name"
+        if listed.count(name) != 1:
+            yield f"{source.where}: listed {listed.count(name)} times in _MODULES"
+
+
+def short_files(sources: list[Source]) -> Iterator[str]:
+    """One purpose a file: about 300 lines at most."""
+    for source in sources:
+        lines = len(source.text.splitlines())
+        if lines > MAX_LINES:
+            yield f"{source.where}: {lines} lines, {MAX_LINES} at most"
+
+
+RULES: tuple[Callable[[list[Source]], Iterator[str]], ...] = (
+    arrows_back,
+    algorithms_apart,
+    kernels_alone,
+    public_only,
+    one_file_each,
+    algorithms_whole,
+    short_files,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_rooms_keep_the_rule(rule):
+    assert list(rule(read(SOURCE))) == []
+
+
+ALGORITHM = "NAME = 'fft'\ndef why_not(p): ...\ndef cost(p): ...\ndef forward(p): ...\n"
+HOUSE = {
+    "__init__.py": '__all__ = ["conv", "signal"]\n',
+    "errors.py": "",
+    "problem.py": "from npconv.errors import ProblemError\n",
+    "arrays.py": "import numpy as np\nfrom .problem import ConvProblem\n",
+    "kernels/__init__.py": "",
+    "kernels/tile.py": "import numba\n",
+    "algorithms/__init__.py": "from . import taps, fft\n_MODULES = taps, fft\nALGORITHMS = {}\n",
+    "algorithms/taps.py": "from ..arrays import pad\n" + ALGORITHM.replace("fft", "taps"),
+    "algorithms/contract.py": "from npconv.problem import ConvProblem\n",
+    "algorithms/fft.py": "from npconv.kernels import tile\nfrom .contract import Cost\n"
+    + ALGORITHM,
+    "planner.py": "from npconv import algorithms\nfrom .algorithms import ALGORITHMS\n",
+    "api.py": "from .planner import Plan\n",
+    "signal.py": "from npconv import conv\n",
+    "images/__init__.py": "from .files import load\n",
+    "images/files.py": "import npconv\nimport PIL.Image\nnpconv.conv\n",
+    "bench/plots.py": "import matplotlib.pyplot\n",
+    "cli.py": "from npconv.images import load\n",
+}
+
+
+def build(root: Path, house: dict[str, str]) -> list[Source]:
+    for name, text in house.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return read(root)
+
+
+def test_a_house_in_order_passes(tmp_path):
+    sources = build(tmp_path, HOUSE)
+    assert [problem for rule in RULES for problem in rule(sources)] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "planted", "message"),
+    [
+        (arrows_back, "planner.py", "from .api import conv", "planner imports api"),
+        (arrows_back, "problem.py", "if 1:\n import npconv.api", "problem imports api"),
+        (arrows_back, "algorithms/fft.py", "from npconv import planner", "imports planner"),
+        (arrows_back, "arrays.py", "from npconv import conv", "through the front door"),
+        (arrows_back, "api.py", "from .signal import correlate", "api imports signal"),
+        (arrows_back, "attic.py", "", "room 'attic' is not in FLOORS"),
+        (algorithms_apart, "algorithms/fft.py", "from .taps import NAME", "another algorithm"),
+        (algorithms_apart, "algorithms/fft.py", "from . import taps", "another algorithm"),
+        (algorithms_apart, "algorithms/fft.py", "from ..layout import axes", "imports layout"),
+        (kernels_alone, "kernels/tile.py", "import npconv.problem", "a kernel imports"),
+        (kernels_alone, "algorithms/fft.py", "from numba import njit", "outside kernels"),
+        (kernels_alone, "arrays.py", "import llvmlite.ir", "outside kernels"),
+        (public_only, "signal.py", "from npconv.arrays import pad", "uses npconv.arrays.pad"),
+        (public_only, "signal.py", "from .problem import ConvProblem", "which is not public"),
+        (public_only, "signal.py", "from npconv import _secret", "signal uses npconv._secret"),
+        (public_only, "images/files.py", "npconv.planner.Plan", "images uses npconv.planner"),
+        (public_only, "bench/plots.py", "from npconv.cli import main", "its neighbour cli"),
+        (
+            public_only,
+            "cli.py",
+            "from npconv.images.files import load",
+            "behind a front door",
+        ),
+        (public_only, "images/files.py", "from ..cli import main", "its neighbour cli"),
+        (public_only, "cli.py", "from npconv import signal", "cli imports its neighbour signal"),
+        (one_file_each, "cli.py", "import matplotlib", "matplotlib is imported in 2 files"),
+        (one_file_each, "cli.py", "import requests", "requests is no dependency"),
+        (algorithms_whole, "algorithms/new.py", "NAME = 'new'", "cost is missing"),
+        (algorithms_whole, "algorithms/new.py", "", "listed 0 times in _MODULES"),
+        (algorithms_whole, "algorithms/new.py", "NAME = 'old'", "NAME is not 'new'"),
+        (short_files, "cli.py", "\n" * MAX_LINES, "cli.py: 321 lines"),
+    ],
+)
+def test_a_planted_violation_is_seen(tmp_path, rule, place, planted, message):
+    house = {**HOUSE, place: HOUSE.get(place, "") + planted}
+    problems = list(rule(build(tmp_path, house)))
+    assert any(message in problem for problem in problems), problems
+
+
+def test_the_table_must_exist(tmp_path):
+    house = {**HOUSE, "algorithms/__init__.py": ""}
+    assert "ALGORITHMS is missing" in "".join(algorithms_whole(build(tmp_path, house)))

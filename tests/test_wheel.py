@@ -1,0 +1,98 @@
+"""The built wheel, installed alone into an empty environment, works as the README says."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import readme_blocks
+
+import npconv
+
+ROOT = Path(__file__).parents[1]
+# One worker builds and installs once for all of these tests.
+pytestmark = pytest.mark.xdist_group("wheel")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy so that the checkout stays clean."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "npconv"
+    ignore = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    shutil.copytree(ROOT / "src", copy / "src", ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    done = subprocess.run([*build, str(copy)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The folder of commands of a fresh environment that holds the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    commands = folder / ("Scripts" if os.name == "nt" else "bin")
+    pip = [sys.executable, "-m", "pip", "--python", str(commands / "python"), "install"]
+    done = subprocess.run([*pip, str(wheel)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return commands
+
+
+@pytest.fixture
+def home(tmp_path):
+    readme_blocks.furnish(tmp_path)
+    return tmp_path
+
+
+def test_it_holds_the_package_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        info = next(name.split("/")[0] for name in names if ".dist-info/" in name)
+        metadata = archive.read(f"{info}/METADATA").decode()
+    sources = {
+        p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src").rglob("npconv/**/*.py")
+    }
+    files = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "top_level.txt")}
+    files |= {f"{info}/entry_points.txt", f"{info}/licenses/LICENSE", "npconv/py.typed"}
+    assert names == sources | files
+    assert "License-Expression: BSD-3-Clause" in metadata
+    always = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
+    always = sorted(line.split()[1].split(">")[0] for line in always if "extra ==" not in line)
+    assert always == ["numba", "numpy", "pillow", "rich", "typer"]
+
+
+def test_it_is_imported_from_there_and_alone(installed, tmp_path):
+    code = "import npconv; print(npconv.__version__, npconv.__file__)"
+    version, path = readme_blocks.run([str(installed / "python"), "-c", code], tmp_path).split()
+    assert version == npconv.__version__
+    assert Path(path).is_relative_to(installed.parent)
+    for package in ("scipy", "matplotlib", "sklearn", "pytest"):
+        code = f"import importlib.util as u; print(u.find_spec({package!r}))"
+        assert readme_blocks.run([str(installed / "python"), "-c", code], tmp_path) == "None\n"
+
+
+def test_its_command_answers(installed, home):
+    def npconv_says(*arguments):
+        return readme_blocks.run([str(installed / "npconv"), *arguments], home)
+
+    assert npconv.__version__ in npconv_says("--version")
+    assert "sharpen" in npconv_says("kernels")
+    table = npconv_says("plan", "8x64x56x56", "64x64x3x3", "--padding", "1")
+    assert all(name in table for name in npconv.algorithms())
+    npconv_says("filter", "photo.jpg", "sharpen", "-o", "sharp.png")
+    assert (home / "sharp.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_readme_holds_there(installed, home):
+    for block in readme_blocks.blocks("python"):
+        readme_blocks.run_python(block, home, python=str(installed / "python"))
+    for block in readme_blocks.blocks("console"):
+        for _, *arguments in block.commands:
+            readme_blocks.run([str(installed / "npconv"), *arguments], home)
