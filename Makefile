@@ -17,10 +17,10 @@ demo: $(VENV)/.stamp  ## filter a photograph, draw the gallery and the table of 
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.stamp  ## the test suite
-	$(TESTS) -n 2 --dist loadgroup
+	$(TESTS) -n 2 --dist worksteal
 
 test-all: $(VENV)/.stamp  ## the test suite with the long sweeps
-	NPCONV_TEST_ALL=1 $(TESTS) -n 2 --dist loadgroup
+	NPCONV_TEST_ALL=1 $(TESTS) -n 2 --dist worksteal
 
 test-peers: $(VENV)/.stamp-peers  ## compare with PyTorch (installs it)
 	$(TESTS) tests/peers

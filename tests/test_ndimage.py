@@ -1,5 +1,7 @@
 """npconv.ndimage beside scipy.ndimage: random geometries, and numbers worked by hand."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -137,7 +139,7 @@ def test_separable_filters_on_random_axes(seed):
 
 
 @pytest.mark.parametrize("name", ["correlate", "convolve"])
-@pytest.mark.parametrize("axes", [(1, 0), (2, 0), (0,), -1, (2, 1, 0), ()])
+@pytest.mark.parametrize("axes", [(1, 0), (2, 0), (0,), 1, (2, 1, 0), ()])
 def test_axes_of_an_n_d_kernel(name, axes):
     rng = np.random.default_rng(5)
     x = rng.standard_normal((5, 6, 7))
@@ -154,7 +156,7 @@ def test_numbers_worked_by_hand():
     assert ndimage.correlate(x, kernel).tolist() == [[2, 3, 5], [5, 6, 8]]
     assert ndimage.convolve(x, kernel).tolist() == [[6, 8, 9], [9, 11, 12]]
     assert ndimage.correlate1d([1, 2, 3], [1, 2, 3]).tolist() == [9, 14, 17]
-    assert ndimage.correlate1d([1, 2, 3], [1, 2, 3], origin=-1).tolist() == [14, 17, 16]
+    assert ndimage.correlate1d([1, 2, 3], [1, 2, 3], origin=-1).tolist() == [14, 17, 15]
     assert ndimage.uniform_filter1d([0, 0, 9, 0, 0], 3).tolist() == [0, 3, 3, 3, 0]
     step = [[0, 0, 5]] * 3
     assert ndimage.sobel(step).tolist() == [[0, 20, 20]] * 3
@@ -193,9 +195,14 @@ def test_float32_is_summed_in_float32_unless_float64_is_asked_for():
     np.testing.assert_allclose(ours, theirs, rtol=1e-14)
 
 
-def test_a_flat_region_stays_flat_in_float32():
-    flat = np.full((50, 50), 123.456, np.float32)
-    np.testing.assert_allclose(ndimage.gaussian_filter(flat, 3), flat, rtol=1.2e-7)
+@pytest.mark.parametrize(("sigma", "order"), [(1, 0), (2, 0), (3, 0), (7, 0), (2, 1), (2, 2)])
+def test_float32_taps_keep_their_sum(sigma, order):
+    spot = np.zeros(101, np.float32)
+    spot[50] = 1  # its response is the taps as they were rounded
+    taps = ndimage.gaussian_filter1d(spot, sigma, order=order)
+    exact = scipy_ndimage.gaussian_filter1d(spot.astype(np.float64), sigma, order=order)
+    assert abs(taps.sum(dtype=np.float64) - exact.sum()) < 1e-9
+    np.testing.assert_allclose(taps, exact, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -226,9 +233,12 @@ def test_output_may_be_the_input_or_part_of_it(dtype):
         array = start.copy()
         assert function(array, *args, output=array) is array
         same(array, expected, sums=100)
-        wide = np.concatenate([start, start])
+        wide = np.empty((24, 12), start.dtype)
+        wide[:12] = wide[12:] = start
+        rolled = np.empty_like(start)
+        rolled[:10], rolled[10:] = start[2:], start[:2]
         shifted = function(wide[2:14], *args, output=wide[:12])
-        same(shifted, function(np.concatenate([start[2:], start[:2]]), *args, output=start.dtype), 100)
+        same(shifted, function(rolled, *args, output=start.dtype), 100)
 
 
 @pytest.mark.parametrize("layout", ["F", "reversed", "strided", "broadcast", "read-only"])
@@ -281,7 +291,7 @@ BAD_CALLS = [
     ("correlate", (X, [1.0, 2, 3]), {"origin": 0.5}, "interpreted as an integer"),
     ("correlate", (X, [1.0, 2, 3]), {"origin": [0, 0]}, "length equal to input rank"),
     ("correlate", (X, [1.0]), {"axes": (0, 0)}, "unique"),
-    ("correlate", (X, [1.0]), {"axes": 1}, "out of range"),
+    ("correlate", (X, [1.0]), {"axes": (1,)}, "out of range"),
     ("correlate", (X, [1.0]), {"output": np.zeros(3)}, "shape not correct"),
     ("correlate", (X, [1.0]), {"output": np.broadcast_to(0.0, 7)}, "read-only"),
     ("correlate", (X, [1.0]), {"output": "complex64"}, "not supported"),
@@ -318,7 +328,4 @@ BAD_CALLS = [
 @pytest.mark.parametrize(("name", "args", "keywords", "match"), BAD_CALLS)
 def test_bad_calls_raise_scipys_kind_of_error(name, args, keywords, match):
     message = raises_alike(name, *args, **keywords)
-    pytest.importorskip("re")
-    import re
-
     assert re.search(match, message), message

@@ -20,10 +20,13 @@ FLOORS = {
     "problem": 1,
     "borders": 1,
     "arrays": 1,
+    "dtypes": 1,
+    "memory": 1,
     "threads": 1,
     "algorithms": 2,
     "wisdom": 3,
     "planner": 3,
+    "door": 4,
     "api": 4,
     "pooling": 4,
     "signal": 5,
@@ -43,7 +46,7 @@ NEIGHBOURS = {
     "cli": {"images", "bench"},
     "__main__": {"cli"},
 }
-SHARED_BY_ALGORITHMS = {"kernels", "errors", "problem", "borders", "arrays", "threads"}
+SHARED_BY_ALGORITHMS = {"kernels", "errors", "problem", "dtypes", "borders", "arrays", "threads"}
 
 REQUIRED = {"numpy", "numba", "llvmlite", "PIL", "typer", "click", "rich"}
 OPTIONAL = {

@@ -13,8 +13,6 @@ import readme_blocks
 import npconv
 
 ROOT = Path(__file__).parents[1]
-# One worker builds and installs once for all of these tests.
-pytestmark = pytest.mark.xdist_group("wheel")
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +31,14 @@ def wheel(tmp_path_factory):
     return built
 
 
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """The folder of commands of a fresh environment that holds the wheel and what it asks for."""
-    folder = tmp_path_factory.mktemp("environment")
+def install(wheel, folder):
+    """Install the wheel, with what it asks for, in a fresh environment; return its commands."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     commands = folder / ("Scripts" if os.name == "nt" else "bin")
     pip = [sys.executable, "-m", "pip", "--python", str(commands / "python"), "install"]
     done = subprocess.run([*pip, str(wheel)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return commands
-
-
-@pytest.fixture
-def home(tmp_path):
-    readme_blocks.furnish(tmp_path)
-    return tmp_path
 
 
 def test_it_holds_the_package_and_nothing_else(wheel):
@@ -68,31 +58,43 @@ def test_it_holds_the_package_and_nothing_else(wheel):
     assert always == ["numba", "numpy", "pillow", "rich", "typer"]
 
 
-def test_it_is_imported_from_there_and_alone(installed, tmp_path):
+def test_installed_alone_it_does_what_the_readme_says(wheel, tmp_path):
+    commands = install(wheel, tmp_path / "environment")
+    home = tmp_path / "home"
+    home.mkdir()
+    readme_blocks.furnish(home)
+    for check in (comes_from_there, stands_alone, command_answers, readme_holds):
+        check(commands, home)
+
+
+def comes_from_there(commands, home):
     code = "import npconv; print(npconv.__version__, npconv.__file__)"
-    version, path = readme_blocks.run([str(installed / "python"), "-c", code], tmp_path).split()
+    version, path = readme_blocks.run([str(commands / "python"), "-c", code], home).split()
     assert version == npconv.__version__
-    assert Path(path).is_relative_to(installed.parent)
+    assert Path(path).is_relative_to(commands.parent)
+
+
+def stands_alone(commands, home):
     for package in ("scipy", "matplotlib", "sklearn", "pytest"):
         code = f"import importlib.util as u; print(u.find_spec({package!r}))"
-        assert readme_blocks.run([str(installed / "python"), "-c", code], tmp_path) == "None\n"
+        assert readme_blocks.run([str(commands / "python"), "-c", code], home) == "None\n"
 
 
-def test_its_command_answers(installed, home):
+def command_answers(commands, home):
     def npconv_says(*arguments):
-        return readme_blocks.run([str(installed / "npconv"), *arguments], home)
+        return readme_blocks.run([str(commands / "npconv"), *arguments], home)
 
     assert npconv.__version__ in npconv_says("--version")
     assert "sharpen" in npconv_says("kernels")
     table = npconv_says("plan", "8x64x56x56", "64x64x3x3", "--padding", "1")
     assert all(name in table for name in npconv.algorithms())
-    npconv_says("filter", "photo.jpg", "sharpen", "-o", "sharp.png")
-    assert (home / "sharp.png").read_bytes().startswith(b"\x89PNG")
+    npconv_says("filter", "photo.jpg", "sharpen", "-o", "sharper.png")
+    assert (home / "sharper.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_readme_holds_there(installed, home):
+def readme_holds(commands, home):
     for block in readme_blocks.blocks("python"):
-        readme_blocks.run_python(block, home, python=str(installed / "python"))
+        readme_blocks.run_python(block, home, python=str(commands / "python"))
     for block in readme_blocks.blocks("console"):
         for _, *arguments in block.commands:
-            readme_blocks.run([str(installed / "npconv"), *arguments], home)
+            readme_blocks.run([str(commands / "npconv"), *arguments], home)

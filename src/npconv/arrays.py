@@ -16,7 +16,9 @@ from numpy.lib.stride_tricks import as_strided
 from npconv import borders
 from npconv.problem import ConvProblem
 
-TILE_NBYTES = 1 << 20  # what a tile may take: half of a usual L2 cache
+TILE_NBYTES = 1 << 23  # a tile stays in a shared cache, and its matmul is worth two threads
+
+_RUN_START = 8  # elements that could have been copied in the time a run takes to begin
 
 
 def region(
@@ -59,7 +61,7 @@ def region(
 
 def _segments(mode: str, size: int, low: int, high: int) -> list[tuple[slice, slice | np.ndarray]]:
     """Split positions low .. high-1 into (where they stand, what they read)."""
-    first = min(max(low, 0), max(size, 0), high)
+    first = min(max(low, 0), high)
     last = max(min(high, size), first)
     parts: list[tuple[slice, slice | np.ndarray]] = []
     if last > first:
@@ -143,6 +145,22 @@ def im2col_nbytes(problem: ConvProblem, tile: Sequence[int]) -> tuple[int, int]:
     return patches, rows * problem.out_channels * problem.itemsize
 
 
+def copy_nbytes(problem: ConvProblem, nbytes: int) -> float:
+    """Return what copying so many bytes of patches moves, the start of each short run included."""
+    if not problem.channels_last:
+        run = problem.out_size[-1]
+    elif problem.groups > 1:
+        run = problem.group_channels
+    else:
+        run = problem.in_channels * (problem.kernel_size[-1] if problem.dilation[-1] == 1 else 1)
+    return in_runs(nbytes, run)
+
+
+def in_runs(nbytes: float, run: int) -> float:
+    """Return the bytes that could be moved while copying `nbytes` in runs of `run` elements."""
+    return nbytes * (1 + _RUN_START / max(run, 1))
+
+
 def weight_copy_nbytes(problem: ConvProblem, taps_first: bool) -> int:
     """Return the bytes `weight_matrix` copies: none where weight already lies in that order."""
     mixed = problem.taps > 1 and problem.group_channels > 1
@@ -153,15 +171,11 @@ def weight_copy_nbytes(problem: ConvProblem, taps_first: bool) -> int:
     return math.prod(problem.weight_shape) * problem.itemsize
 
 
-def tile_shape(
-    problem: ConvProblem,
-    nbytes: Callable[[Sequence[int]], int],
-    limit: int = TILE_NBYTES,
-) -> tuple[int, ...]:
-    """Return an (N, *out) extent whose `nbytes` stays under `limit`, halved from the outside in."""
+def tile_shape(problem: ConvProblem, nbytes: Callable[[Sequence[int]], int]) -> tuple[int, ...]:
+    """Return an (N, *out) extent of at most TILE_NBYTES by `nbytes`, halved from the outside in."""
     shape = [problem.batch, *problem.out_size]
     for axis in range(len(shape)):
-        while shape[axis] > 1 and nbytes(shape) > limit:
+        while shape[axis] > 1 and nbytes(shape) > TILE_NBYTES:
             shape[axis] = -(-shape[axis] // 2)
     return tuple(shape)
 

@@ -44,15 +44,17 @@ class Rate(NamedTuple):
     call: float  # seconds a step
 
 
+# Fitted to the layers of `npconv bench regret` on 2 cores of an AVX-512 machine; only their
+# ratios matter to a choice.
 _RATES = {
-    "naive": Rate(1e12, 1e10, 2.5e-7),
-    "taps": Rate(100e9, 8e9, 1e-6),
-    "im2col_loop": Rate(150e9, 4e9, 1e-6),
-    "im2col_index": Rate(150e9, 3e9, 1e-6),
-    "im2col_view": Rate(150e9, 5e9, 1e-6),
-    "im2col_tiled": Rate(150e9, 8e9, 1e-6),
-    "toeplitz": Rate(150e9, 10e9, 1e-6),
-    "fft": Rate(5e9, 8e9, 1e-6),
+    "naive": Rate(1e12, 10e9, 2e-6),
+    "taps": Rate(104e9, 47e9, 5e-7),
+    "im2col_loop": Rate(165e9, 12e9, 4e-7),
+    "im2col_index": Rate(165e9, 17e9, 1.2e-6),
+    "im2col_view": Rate(165e9, 30e9, 3e-7),
+    "im2col_tiled": Rate(165e9, 24e9, 5e-7),
+    "toeplitz": Rate(154e9, 65e9, 7e-6),
+    "fft": Rate(61e9, 14e9, 1.5e-6),
 }
 
 
@@ -111,9 +113,9 @@ class Plan:
                 out[...] = target
 
     def __str__(self) -> str:
-        rows = [("", "algorithm", "seconds", "workspace", "why not")]
+        rows = [("", "algorithm", "time", "workspace", "why not")]
         for r in self.rows:
-            seconds = "" if r.seconds is None else f"{r.seconds:.2e}"
+            seconds = "" if r.seconds is None else seconds_text(r.seconds)
             held = "" if r.workspace is None else nbytes_text(r.workspace)
             rows.append(("->" if r.chosen else "", r.algorithm, seconds, held, r.why_not))
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
@@ -172,6 +174,14 @@ def measure(plan: Plan, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> P
     return replace(plan, rows=rows, effort="measure")
 
 
+def seconds_text(seconds: float) -> str:
+    """Return seconds as a short text with its unit."""
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= scale:
+            break
+    return f"{seconds / scale:.3g} {unit}"
+
+
 def _rounds(plan: Plan) -> int:
     """Return how often to time each candidate: about half a second in all, 3 to 20 rounds."""
     return int(min(max(0.5 / max(plan.seconds or 0.0, 1e-6) / len(plan.rows), 3), 20))
@@ -201,7 +211,7 @@ def _row(problem: ConvProblem, name: str, memory_limit: int | None) -> Row:
 
 def _seconds(problem: ConvProblem, name: str, cost: Cost) -> float:
     rate = _RATES[name]
-    slow = {"f": 1, "d": 2, "F": 4, "D": 8}.get(problem.compute_dtype.char, 60)
+    slow = {"f": 1, "d": 2, "F": 4, "D": 8}.get((cost.dtype or problem.compute_dtype).char, 60)
     return cost.flops * slow / rate.flops + cost.nbytes / rate.nbytes + cost.calls * rate.call
 
 

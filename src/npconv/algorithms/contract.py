@@ -16,12 +16,14 @@ class Cost(NamedTuple):
     nbytes     bytes its copies and element-wise passes move
     workspace  bytes it holds at its peak, beyond x, weight and out
     calls      steps of the interpreter, each a NumPy call or so
+    dtype      what the flops are done in, where it is not the compute dtype
     """
 
     flops: float
     nbytes: float
     workspace: int
     calls: float
+    dtype: np.dtype | None = None
 
 
 class Algorithm(Protocol):

@@ -67,7 +67,9 @@ def cost(problem: ConvProblem) -> Cost:
     moved = images * channels * frequencies * complex_nbytes * 2 * (1 + len(_axes(problem)))
     weight_nbytes = problem.group_channels * problem.out_channels * frequencies * complex_nbytes
     moved += weight_nbytes * (3 + count)
-    return Cost(transforms + weight_flops + products, moved, spectra, 60 + 30 * count)
+    flops = transforms + weight_flops + products
+    real_dtype = np.dtype(np.float32 if complex_nbytes == 8 else np.float64)
+    return Cost(flops, moved, spectra, 60 + 30 * count, real_dtype)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:

@@ -34,9 +34,10 @@ def cost(problem: ConvProblem) -> Cost:
     tile = problem.out_shape[:-1]
     padded = arrays.region_nbytes(problem, tile) if problem.copies_x else 0
     patches, product = arrays.im2col_nbytes(problem, tile)
-    workspace = padded + patches + product + arrays.weight_copy_nbytes(problem, True)
-    steps = 3 * problem.batch * problem.pixels
-    return Cost(2 * problem.macs, padded + 2 * patches + 2 * product, workspace, steps)
+    weights = arrays.weight_copy_nbytes(problem, taps_first=True)
+    moved = padded + 2 * patches + 2 * product + arrays.in_runs(weights, 1)
+    workspace = padded + patches + product + weights
+    return Cost(2 * problem.macs, moved, workspace, 3 * problem.batch * problem.pixels)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:

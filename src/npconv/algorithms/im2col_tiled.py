@@ -38,9 +38,11 @@ def cost(problem: ConvProblem) -> Cost:
     """Return the matmuls, and the tiles' patch rows written and read in cache."""
     tile = _tile(problem)
     count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
-    workspace = _nbytes(problem, tile) + arrays.weight_copy_nbytes(problem, problem.channels_last)
+    weights = arrays.weight_copy_nbytes(problem, taps_first=problem.channels_last)
     patches, product = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
-    moved = patches + product + (count * arrays.region_nbytes(problem, tile))
+    moved = arrays.copy_nbytes(problem, patches) + product + arrays.in_runs(weights, 1)
+    moved += count * arrays.region_nbytes(problem, tile)
+    workspace = _nbytes(problem, tile) + weights
     return Cost(2 * problem.macs, moved, workspace, count * (10 + problem.groups))
 
 

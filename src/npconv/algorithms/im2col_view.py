@@ -35,13 +35,10 @@ def cost(problem: ConvProblem) -> Cost:
     tile = problem.out_shape[:-1]
     padded = arrays.region_nbytes(problem, tile) if problem.copies_x else 0
     patches, product = arrays.im2col_nbytes(problem, tile)
-    workspace = (
-        padded
-        + patches
-        + product
-        + arrays.weight_copy_nbytes(problem, taps_first=problem.channels_last)
-    )
-    moved = padded + 2 * patches + 2 * product
+    weights = arrays.weight_copy_nbytes(problem, taps_first=problem.channels_last)
+    moved = padded + 2 * arrays.copy_nbytes(problem, patches) + 2 * product
+    moved += arrays.in_runs(weights, 1)
+    workspace = padded + patches + product + weights
     return Cost(2 * problem.macs, moved, workspace, 10 + problem.groups)
 
 

@@ -35,11 +35,21 @@ def cost(problem: ConvProblem) -> Cost:
     """Return the matmuls, and taps passes that read a product and read and write out."""
     padded = arrays.region_nbytes(problem, problem.out_shape[:-1]) if problem.copies_x else 0
     product = math.prod(problem.out_shape) * problem.itemsize
+    row = max(problem.out_size[-1], 1)
     workspace = padded + product * (2 if problem.dtype.kind in "iu" else 1)
     if problem.weight_dtype != problem.compute_dtype:
         workspace += problem.group_channels * problem.out_channels * problem.itemsize
-    passes = problem.taps * (4 if problem.group_channels > 1 else 5) * product
-    steps = 3 * problem.taps * (problem.groups if problem.group_channels > 1 else 1)
+    if problem.group_channels == 1:
+        run = problem.out_channels if problem.channels_last else problem.out_size[-1]
+        passes = problem.taps * product * (5 + 40 / run)
+        steps = 3 * problem.taps
+    else:
+        passes = problem.taps * product * 4
+        if problem.taps > 1 and not problem.weight_channels_last:
+            # matmul cannot read a tap whose inputs and outputs are both apart in memory.
+            weight = math.prod(problem.weight_shape) * problem.itemsize
+            passes += 5 * arrays.in_runs(weight, 1)
+        steps = problem.taps * problem.groups * (3 + problem.batch * problem.pixels // row)
     return Cost(2 * problem.macs, padded + passes, workspace, steps)
 
 

@@ -57,7 +57,9 @@ def cost(problem: ConvProblem) -> Cost:
     flops = 2 * blocks * rows * span * p.group_channels * block * p.out_channels
     _, copies, products = _nbytes(p, p.out_shape[:-1])
     matrices = _matrix_nbytes(p)
-    moved = 3 * copies + products * (1 + 1.5 * (rows - 1)) + 3 * matrices
+    along = _long_axis(problem) == problem.ndim - 1 and not p.channels_last
+    run = span if along else 1  # turned or channels-last, the blocks are gathered one by one
+    moved = arrays.in_runs(2 * copies + products, run) + products * 1.5 * (rows - 1) + 3 * matrices
     steps = p.kernel_size[-1] * 6 + count * (15 + 3 * rows)
     return Cost(flops, moved, _peak(p, tile) + matrices, steps)
 

@@ -40,7 +40,7 @@ FORMATS = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".webp": _Format("WEBP", {"uint8": (1, 2, 3, 4)}, {"quality": 95}),
-    ".bmp": _Format("BMP", {"uint8": (1, 3, 4)}, {}),
+    ".bmp": _Format("BMP", {"uint8": (1, 3)}, {}),
     ".gif": _Format("GIF", {"uint8": (1, 3, 4)}, {}),
     ".pgm": _PPM,
     ".ppm": _PPM,

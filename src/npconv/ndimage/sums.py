@@ -155,18 +155,20 @@ def extend(
 
 
 def _rounded(weights: np.ndarray) -> np.ndarray:
-    """Return weights in float32 with their sum kept: what rounding loses, the largest ones take up.
+    """Return weights in float32 with their sum kept: what rounding loses, other taps take up.
 
     A smoothing filter then leaves a flat region as it is, and a derivative makes it nought.
     """
     taps = weights.astype(np.float32)
-    lost = weights.ravel() - taps.ravel()
-    left = float(lost.sum())
-    if left and np.isfinite(left):
-        for i in np.argsort(-np.abs(weights), axis=None)[:8]:
-            before = float(taps.flat[i])
-            taps.flat[i] = before + left
-            left -= float(taps.flat[i]) - before
+    lost = float((weights - taps).sum())
+    if lost and math.isfinite(lost):
+        # Ever smaller taps, since they resolve ever smaller parts of what is left.
+        for i in np.argsort(-np.abs(weights), axis=None)[:: -(-weights.size // 12)]:
+            before = taps.item(i)
+            taps.flat[i] = before + lost
+            lost -= taps.item(i) - before
+            if not lost:
+                break
     return taps
 
 

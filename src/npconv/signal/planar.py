@@ -74,7 +74,8 @@ def correlate2d(
     Notes
     -----
     As in SciPy, "valid" with in2 the larger array gives the reversed correlation of in2 with in1:
-    for complex arrays that is the conjugate of what `correlate` gives.
+    for complex arrays that is the conjugate of what `correlate` gives. "same" puts the centre of an
+    even in2 at ``k // 2``, where `correlate` has it at ``(k - 1) // 2``.
 
     Examples
     --------
@@ -101,6 +102,8 @@ def _planar(
     if correlates:
         b = np.flip(b).conj() if b.dtype.kind in "cO" else np.flip(b)
     spans = [piece(mode, n, k) for n, k in zip(a.shape, b.shape, strict=True)]
+    if correlates and mode == "same":
+        spans = [(k // 2, k // 2 + n) for n, k in zip(a.shape, b.shape, strict=True)]
     filled = fill if edge == "constant" and fill != 0 else None
     out = convolved(a, b, spans, edge=edge, fill=filled)
     return np.flip(out) if correlates and swapped else out
