@@ -58,20 +58,46 @@ def same_numbers(name, out, want, dtype=None):
         np.testing.assert_array_equal(out, want, err_msg=name)
 
 
+def check_bound(x, weight, bias=None, *, skip=(), keywords=None, **geometry):
+    """Hold every algorithm to the direct sum's rounding bound, element by element."""
+    with np.errstate(all="ignore"):
+        want = oracle.direct(x, weight, bias, **geometry)
+    clean = [None if a is None else np.where(np.isfinite(a), a, 0) for a in (x, weight, bias)]
+    fine = np.isfinite(want)
+    for name, out in each(x, weight, bias, skip=skip, **(keywords or geometry)):
+        assert out.dtype == x.dtype, name
+        limit = oracle.transform_allowed if name in ROUNDS else oracle.allowed
+        allowed = limit(*clean, dtype=x.dtype, **geometry)[fine]
+        error = np.abs(out[fine] - want[fine])
+        assert (error <= allowed).all(), (name, float((error / allowed).max()))
+        same_kinds(name, out, want)
+
+
+def same_kinds(name, out, want):
+    """Assert that NaN and both infinities stand where the direct sum has them."""
+    np.testing.assert_array_equal(np.isnan(out), np.isnan(want), err_msg=name)
+    if out.dtype.kind == "f":
+        for value in (np.inf, -np.inf):
+            np.testing.assert_array_equal(out == value, want == value, err_msg=name)
+
+
 @contextlib.contextmanager
 def small_tiles(nbytes=256):
     """Let tiles and blocks be so small that small problems have several, with seams between."""
-    before = [(arrays, "TILE_NBYTES", arrays.TILE_NBYTES)]
-    for module in ALGORITHMS.values():
-        for name in ("_BLOCK", "_WORKSPACE", "_best_length"):
-            if hasattr(module, name):
-                before.append((module, name, getattr(module, name)))
     now = {
         "TILE_NBYTES": nbytes,
+        "SHARE_NBYTES": nbytes,
+        "CORE_NBYTES": nbytes,
         "_BLOCK": 3,
         "_WORKSPACE": nbytes,
         "_best_length": lambda need, span, dims: span + 1,
     }
+    before = [
+        (owner, name, getattr(owner, name))
+        for owner in (arrays, *ALGORITHMS.values())
+        for name in now
+        if hasattr(owner, name)
+    ]
     forget_plans()
     for owner, name, _ in before:
         setattr(owner, name, now[name])

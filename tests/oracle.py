@@ -15,6 +15,7 @@ PAD_MODES = {
     "wrap": "wrap",
 }
 UNIT = {"f": 2.0**-24, "d": 2.0**-53, "F": 2.0**-24, "D": 2.0**-53, "e": 2.0**-24}
+STORED = {"e": 2.0**-11}  # what rounding the result once more costs
 
 
 def per_axis(value, ndim):
@@ -83,12 +84,24 @@ def magnitude(x, weight, bias=None, **geometry):
     return direct(x, weight, None if bias is None else np.abs(bias), **geometry)
 
 
-def allowed(x, weight, bias=None, *, factor=1.0, dtype, **geometry):
+def allowed(x, weight, bias=None, *, dtype, **geometry):
     """How far from the direct sum each element may be: max(8, 1.5 sqrt(n)) u conv(|x|, |w|)."""
+    dtype = np.dtype(dtype)
     terms = int(np.prod(np.asarray(weight).shape[1:])) + (bias is not None)
-    unit = UNIT[np.dtype(dtype).char]
-    scale = max(8.0, 1.5 * terms**0.5) * unit * factor
-    return scale * magnitude(x, weight, bias, **geometry)
+    # A complex product rounds four real products and two sums.
+    unit = UNIT[dtype.char] * (2 if dtype.kind == "c" else 1)
+    size = magnitude(x, weight, bias, **geometry)
+    return (max(8.0, 1.5 * terms**0.5) * unit + STORED.get(dtype.char, 0.0)) * size
+
+
+def transform_allowed(x, weight, bias=None, *, dtype, unit=2.0**-53, **geometry):
+    """Twice that for a strict transform, and its own floor: float64 rounding of whole tiles.
+
+    A transform mixes all of a tile, so an output whose window holds nothing but zeros is off by
+    the rounding of its neighbours: `unit` times the norms of x and weight.
+    """
+    floor = unit * np.linalg.norm(np.ravel(x)) * np.linalg.norm(np.ravel(weight))
+    return 2 * allowed(x, weight, bias, dtype=dtype, **geometry) + floor
 
 
 def small_integers(rng, shape, dtype, low=-4, high=5):

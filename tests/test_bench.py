@@ -233,7 +233,7 @@ def test_warm_up_notes_failures_slow_ones_and_differences(monkeypatch):
         out[...] = value
         return out
 
-    entries = [entry("broken", 0.3), entry("slow", 0.2), entry("chosen", 0.1)]
+    entries = [entry("broken", 0.3), entry("slow", 0.1), entry("chosen", 0.2)]
     samplers = regret.warm_up(entries, run, "chosen", regret.Settings(far=20.0))
     assert list(samplers) == ["chosen"]
     broken, slow, chosen = entries
@@ -302,6 +302,26 @@ def test_a_choice_that_fails_is_reported(monkeypatch):
     assert len(result.failures) == 1
     assert "small tiny" in result.failures[0]
     assert "conv: no" in regret_text.text(result)
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path, monkeypatch):
+    real = regret.measure_layer
+
+    def interrupted(network, layer, settings):
+        if layer.name == "second":
+            raise KeyboardInterrupt
+        return real(network, layer, settings)
+
+    monkeypatch.setattr(regret, "measure_layer", interrupted)
+    layers = (TINY, replace(TINY, name="second"), replace(TINY, name="third"))
+    monkeypatch.setitem(commands.NETWORKS, "alexnet", layers)
+    raw = tmp_path / "raw.json"
+    result = CliRunner().invoke(
+        app, ["regret", "--network", "alexnet", "--quick", "--json", str(raw)]
+    )
+    assert result.exit_code == 130
+    assert "stopped early: 2 layers are not measured" in result.output
+    assert [row["layer"]["name"] for row in json.loads(raw.read_text())["layers"]] == ["tiny"]
 
 
 # ---- the report
@@ -493,7 +513,7 @@ def test_a_worker_that_does_not_answer_in_time():
 def test_ctrl_c_leaves_no_worker():
     with pytest.raises(KeyboardInterrupt, match="now"), started("npconv.conv") as worker:
         raise KeyboardInterrupt("now")
-    assert not worker.alive
+    assert worker.process.returncode == -signal.SIGKILL
 
 
 # ---- the command
@@ -527,7 +547,7 @@ def test_images_command_writes_the_readme(tmp_path, monkeypatch):
     made_up = images.ImagesResult(
         environment(), (8, 8), 3, [images.CaseResult(images.CASES[0], [row])]
     )
-    monkeypatch.setattr(images, "measure", lambda **settings: made_up)
+    monkeypatch.setattr(images, "measure", None)
     result = CliRunner().invoke(app, ["images", "--readme"])
     assert result.exit_code == 1
     assert "README.md" in result.output
@@ -538,6 +558,7 @@ def test_images_command_writes_the_readme(tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "<!-- bench:images -->" in result.output
 
+    monkeypatch.setattr(images, "measure", lambda **settings: made_up)
     readme.write_text("top\n<!-- bench:images -->\n<!-- /bench:images -->\nend\n")
     result = CliRunner().invoke(app, ["images", "--readme", "--json", "a.json"])
     assert result.exit_code == 0

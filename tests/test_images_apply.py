@@ -34,7 +34,9 @@ def by_definition(image: np.ndarray, numbers: np.ndarray, border: str = "symmetr
 
 @pytest.mark.parametrize("border", PAD_MODES)
 @pytest.mark.parametrize("size", [(3, 3), (1, 4), (4, 2), (5, 1), (9, 9)])
-def test_floats_are_the_definition_with_every_border(border: str, size: tuple[int, int]) -> None:
+def test_floats_are_the_definition_with_every_border(
+    border: images.Border, size: tuple[int, int]
+) -> None:
     image, numbers = RNG.standard_normal((11, 7)), RNG.standard_normal(size)
     result = images.apply(image, numbers, border=border)
     np.testing.assert_allclose(
@@ -129,12 +131,22 @@ def test_magnitude_is_both_directions() -> None:
         )
 
 
-def test_blocks_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_small_and_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     image = RNG.integers(0, 256, (97, 23), dtype=np.uint8)
     whole = {name: images.apply(image, name) for name in ("box:7", "gaussian:2", "emboss")}
+    heights = []
+    real = images.apply.__globals__["conv"]
+
+    def spy(x: np.ndarray, weight: np.ndarray, **options: object) -> np.ndarray:
+        heights.append(x.shape[0])
+        return real(x, weight, **options)
+
     monkeypatch.setitem(images.apply.__globals__, "_BLOCK_PIXELS", 64)
+    monkeypatch.setitem(images.apply.__globals__, "conv", spy)
     for name, result in whole.items():
+        heights.clear()
         np.testing.assert_array_equal(images.apply(image, name), result)
+        assert max(heights) <= 5 * images.kernel(name).numbers.shape[0]
 
 
 @pytest.mark.parametrize("twice", [True, False])
@@ -166,7 +178,7 @@ def test_two_passes_give_the_one_pass_result(twice: bool, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (1, 1, 3), (0, 4), (4, 0, 3), (3, 3, 0)])
 @pytest.mark.parametrize("border", PAD_MODES)
-def test_tiny_and_empty_images(shape: tuple[int, ...], border: str) -> None:
+def test_tiny_and_empty_images(shape: tuple[int, ...], border: images.Border) -> None:
     image = np.full(shape, 9, dtype=np.uint8)
     result = images.apply(image, "box:7", border=border)
     assert result.shape == shape

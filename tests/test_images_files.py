@@ -118,13 +118,19 @@ def test_sixteen_bit_tiffs_of_others_are_read(options: dict[str, Any], tmp_path:
     np.testing.assert_array_equal(images.read(tmp_path / "theirs.tif"), pixels)
 
 
-def test_sixteen_bit_tiff_planes_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_sixteen_bit_tiff_planes_are_refused(compression: str | None, tmp_path: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
     planes = np.ascontiguousarray(np.moveaxis(DEEP[:, :, :3], -1, 0))
-    path = tmp_path / "planes.tif"
-    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
-    with pytest.raises(ProblemError, match=r"16 bits a channel.*planes.*lose half"):
-        images.read(path)
+    tifffile.imwrite(
+        tmp_path / "apart.tif",
+        planes,
+        photometric="rgb",
+        planarconfig="separate",
+        compression=compression,
+    )
+    with pytest.raises(ProblemError, match=r"16 bits a channel.*TIFF planes; .*lose half"):
+        images.read(tmp_path / "apart.tif")
 
 
 @pytest.mark.parametrize(("channels", "colour"), [(2, 4), (3, 2), (4, 6)])
@@ -146,7 +152,7 @@ def test_sixteen_bit_interlaced_png() -> None:
 
 @pytest.mark.parametrize(("depth", "dtype"), [(8, np.uint8), (16, np.uint16)])
 def test_a_transparent_colour_becomes_alpha(depth: int, dtype: type) -> None:
-    pixels = np.arange(12, dtype=dtype).reshape(2, 2, 3)
+    pixels: np.ndarray = np.arange(12, dtype=dtype).reshape(2, 2, 3)
     body = b"".join(b"\0" + row.astype(f">u{depth // 8}").tobytes() for row in pixels)
     key = (b"tRNS", struct.pack(">HHH", 3, 4, 5))
     again = images.read(io.BytesIO(png_chunks(png_header(2, 2, depth, 2), body, key)))
@@ -172,8 +178,6 @@ def test_palette_grey_bit_and_cmyk_images(tmp_path: Path) -> None:
     red = reread(inks, "inks.tif")
     assert red.shape == (3, 4, 3)
     assert red[0, 0].tolist() == [255, 0, 0]
-    colours = reread(Image.fromarray(COLOUR).convert("YCbCr"), "ycbcr.tif")
-    assert np.abs(colours.astype(int) - COLOUR).max() <= 3
 
 
 def test_deep_grey_of_other_kinds(tmp_path: Path) -> None:
@@ -206,7 +210,7 @@ def test_exif_orientation(orientation: int, name: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = Image.fromarray(COLOUR)
-    options = {"lossless": True} if name.endswith("webp") else {}
+    options: dict[str, Any] = {"lossless": True} if name.endswith("webp") else {}
     image.save(tmp_path / name, exif=exif, **options)
     image.getexif()[0x0112] = orientation
     upright = np.asarray(ImageOps.exif_transpose(image))

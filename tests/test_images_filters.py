@@ -190,6 +190,7 @@ def test_bad_names_and_settings(name: str, message: str) -> None:
         (np.zeros((0, 3)), r"needs rows and columns"),
         ([[1, np.nan]], r"must be finite"),
         ([[1], [2, 3]], r"rows of real numbers"),
+        (np.ones((2, 2), complex), r"these are complex"),
         (np.zeros((1, MAX_TAPS + 1)), r"larger than"),
     ],
 )

@@ -17,6 +17,13 @@ DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"
 FLOATS = ["float32", "float64", "complex64", "complex128"]
 
 
+@pytest.fixture(params=["short way", "conv"])
+def way(request, monkeypatch):
+    """Small arrays have a short way of their own: also send them through npconv.conv."""
+    if request.param == "conv":
+        monkeypatch.setattr("npconv.ndimage.sums._SMALL", -1)
+
+
 def filled(rng, shape, dtype):
     """Numbers of a dtype: whole ones for integers, any for floats."""
     dtype = np.dtype(dtype)
@@ -57,7 +64,7 @@ def origin_for(rng, length):
 
 
 @pytest.mark.parametrize("seed", range(160))
-def test_correlate_and_convolve_on_random_geometries(seed):
+def test_correlate_and_convolve_on_random_geometries(seed, way):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 8, rng.integers(1, 4)))
     kernel = tuple(rng.integers(1, 7, len(shape)))
@@ -78,7 +85,7 @@ def test_correlate_and_convolve_on_random_geometries(seed):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", range(12))
-def test_lines_on_random_geometries(mode, seed):
+def test_lines_on_random_geometries(mode, seed, way):
     rng = np.random.default_rng([seed, len(mode)])
     shape = tuple(rng.integers(1, 9, rng.integers(1, 4)))
     length = int(rng.integers(1, 20))
@@ -100,7 +107,7 @@ def test_lines_on_random_geometries(mode, seed):
 
 @pytest.mark.parametrize("dtype", DTYPES + FLOATS)
 @pytest.mark.parametrize("output", [None, "uint8", "int32", "float32", "float64", "complex64"])
-def test_filters_keep_scipys_dtypes(dtype, output):
+def test_filters_keep_scipys_dtypes(dtype, output, way):
     x = filled(np.random.default_rng(3), (9, 7), dtype)
     if (np.dtype(output or dtype).kind == "c") != (x.dtype.kind == "c"):
         pytest.skip("SciPy wants a complex output for complex input and for nothing else")
@@ -122,7 +129,7 @@ def test_filters_keep_scipys_dtypes(dtype, output):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_separable_filters_on_random_axes(seed):
+def test_separable_filters_on_random_axes(seed, way):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(tuple(rng.integers(1, 8, 3)))
     axes = tuple(int(a) for a in rng.permutation(3)[: rng.integers(0, 4)])
@@ -183,6 +190,26 @@ def test_bytes_are_cut_off_where_scipy_cuts_them(sigma):
     np.testing.assert_array_equal(ndimage.correlate(image, large, output=np.int64), theirs)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [2, 256, 257, 300, 70000])
+def test_moving_sums_hold_the_largest_integers(dtype, size):
+    for value in (np.iinfo(dtype).max, np.iinfo(dtype).min) if dtype != "bool" else (1, 0):
+        line = np.full(50, value, dtype)
+        line[::7] = 0
+        theirs = scipy_ndimage.uniform_filter1d(line, size, output="float64", mode="wrap")
+        ours = ndimage.uniform_filter1d(line, size, output="float64", mode="wrap")
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_large_integer_kernels_are_exact():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (150, 160)).astype(np.uint8)
+    weights = rng.integers(-20, 20, (45, 45))
+    for output in (np.uint8, np.int64):
+        theirs = scipy_ndimage.correlate(image, weights, output=output)
+        np.testing.assert_array_equal(ndimage.correlate(image, weights, output=output), theirs)
+
+
 def test_float32_is_summed_in_float32_unless_float64_is_asked_for():
     rng = np.random.default_rng(0)
     x = rng.random((40, 50), np.float32)
@@ -196,7 +223,8 @@ def test_float32_is_summed_in_float32_unless_float64_is_asked_for():
 
 
 @pytest.mark.parametrize(("sigma", "order"), [(1, 0), (2, 0), (3, 0), (7, 0), (2, 1), (2, 2)])
-def test_float32_taps_keep_their_sum(sigma, order):
+def test_float32_taps_keep_their_sum(sigma, order, monkeypatch):
+    monkeypatch.setattr("npconv.ndimage.sums._SMALL", -1)
     spot = np.zeros(101, np.float32)
     spot[50] = 1  # its response is the taps as they were rounded
     taps = ndimage.gaussian_filter1d(spot, sigma, order=order)
@@ -206,7 +234,7 @@ def test_float32_taps_keep_their_sum(sigma, order):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_and_inf_reach_what_scipy_lets_them_reach(value):
+def test_nan_and_inf_reach_what_scipy_lets_them_reach(value, way):
     x = np.ones((7, 8))
     x[3, 4] = value
     for weights in ([[1, 0, 2], [0, 1, 0]], [[1, 1, 1], [1, -1, 1]]):

@@ -16,7 +16,8 @@ from numpy.lib.stride_tricks import as_strided
 from npconv import borders
 from npconv.problem import ConvProblem
 
-TILE_NBYTES = 1 << 23  # a tile stays in a shared cache, and its matmul is worth two threads
+TILE_NBYTES = 1 << 23  # stays in a shared cache; its matmul is worth BLAS's threads
+SHARE_NBYTES = 1 << 22  # long enough to be worth handing to a thread
 
 _RUN_START = 8  # elements that could have been copied in the time a run takes to begin
 
@@ -171,11 +172,13 @@ def weight_copy_nbytes(problem: ConvProblem, taps_first: bool) -> int:
     return math.prod(problem.weight_shape) * problem.itemsize
 
 
-def tile_shape(problem: ConvProblem, nbytes: Callable[[Sequence[int]], int]) -> tuple[int, ...]:
-    """Return an (N, *out) extent of at most TILE_NBYTES by `nbytes`, halved from the outside in."""
+def tile_shape(
+    problem: ConvProblem, nbytes: Callable[[Sequence[int]], int], limit: int
+) -> tuple[int, ...]:
+    """Return an (N, *out) extent of at most `limit` by `nbytes`, halved from the outside in."""
     shape = [problem.batch, *problem.out_size]
     for axis in range(len(shape)):
-        while shape[axis] > 1 and nbytes(shape) > TILE_NBYTES:
+        while shape[axis] > 1 and nbytes(shape) > limit:
             shape[axis] = -(-shape[axis] // 2)
     return tuple(shape)
 

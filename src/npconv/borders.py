@@ -37,16 +37,13 @@ def canonical_mode(mode: str) -> str:
 
 def source(mode: str, size: int, start: int, stop: int) -> np.ndarray:
     """Return for each position start .. stop-1 the index it reads, int64; -1 reads a zero."""
-    p = np.arange(start, stop, dtype=np.int64)
-    if mode == "zeros":
-        return np.where((p >= 0) & (p < size), p, -1)
-    if mode == "edge":
-        return np.clip(p, 0, size - 1)
+    steps = np.arange(stop - start, dtype=np.int64)
+    if mode in ("zeros", "edge"):
+        # All positions past an end read alike, however far: none need overflow.
+        p = steps + min(max(start, start - stop), size)
+        return np.clip(p, 0, size - 1) if mode == "edge" else np.where((p >= 0) & (p < size), p, -1)
+    period = {"wrap": size, "symmetric": 2 * size, "reflect": max(2 * (size - 1), 1)}[mode]
+    p = (steps + start % period) % period
     if mode == "wrap":
-        return p % size
-    if mode == "symmetric":
-        p %= 2 * size
-        return np.minimum(p, 2 * size - 1 - p)
-    period = max(2 * (size - 1), 1)
-    p %= period
-    return np.minimum(p, period - p) if size > 1 else np.zeros_like(p)
+        return p
+    return np.minimum(p, period - (mode == "symmetric") - p)

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from npconv import layout as axes
 from npconv import planner
-from npconv.dtypes import as_array, result_dtype
+from npconv.dtypes import NUMERIC_KINDS, as_array, result_dtype
 from npconv.errors import ProblemError
 from npconv.memory import nbytes_text
-from npconv.problem import ConvProblem
+from npconv.problem import ConvProblem, is_many
 
 
 class Axes(NamedTuple):
@@ -81,6 +81,8 @@ class Door:
         geometry: tuple[Any, ...],
     ) -> planner.Plan:
         """Return the plan for these arrays, from the cache where it is known."""
+        if not isinstance(algorithm, str):
+            algorithm = repr(algorithm)  # which no algorithm is called: the message shows it
         key = (
             self.x.shape, self.weight.shape, self.x.dtype, self.weight.dtype, bias_dtype,
             self.axes.channels_last, self.axes.weight_channels_last, "C" in self.axes.x_letters,
@@ -100,7 +102,13 @@ class Door:
     def empty_out(self, problem: ConvProblem) -> tuple[np.ndarray, np.ndarray]:
         """Return a new out in x's memory order, and its canonical view."""
         sizes = dict(zip(self.axes.order, problem.out_shape, strict=True))
-        out = axes.empty(sizes, self.axes.x_letters, self.axes.memory, problem.dtype)
+        try:
+            out = axes.empty(sizes, self.axes.x_letters, self.axes.memory, problem.dtype)
+        except ValueError:  # NumPy's limit on a shape, which holds for empty arrays too
+            needs = nbytes_text(math.prod(n or 1 for n in problem.out_shape))
+            raise MemoryError(
+                f"an out of shape {problem.out_shape} takes {needs} or more."
+            ) from None
         return out, _view(out, self.axes.x_view)
 
     def run(
@@ -140,7 +148,8 @@ class Door:
             )
         if not out.flags.writeable:
             raise ProblemError("out is read-only.")
-        if not np.can_cast(problem.dtype, out.dtype, "same_kind"):
+        numeric = out.dtype.kind in NUMERIC_KINDS
+        if not (numeric and np.can_cast(problem.dtype, out.dtype, "same_kind")):
             raise ProblemError(
                 f"out has dtype {out.dtype}, which cannot hold the result's {problem.dtype}.",
                 rule='np.can_cast(result, out, "same_kind")',
@@ -211,7 +220,7 @@ def _frozen(value: Any) -> Any:
     """Return geometry as a cache key, or raise TypeError where it is not integers and names."""
     if isinstance(value, str):
         return value
-    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0:
+    if is_many(value):
         return tuple(_frozen(v) for v in value)
     return operator.index(value)
 

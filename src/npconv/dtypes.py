@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from npconv.errors import ProblemError
 
-_KINDS = "biufc"
+NUMERIC_KINDS = "biufc"
 _RULE = "bool, integers, floats and complex numbers"
 _EXACT_BELOW = ((np.dtype(np.float32), 1 << 24), (np.dtype(np.float64), 1 << 53))
 
@@ -26,7 +26,7 @@ def as_array(value: ArrayLike, name: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ProblemError(f"{name} is not an array: {error}") from None
-    if array.dtype.kind not in _KINDS:
+    if array.dtype.kind not in NUMERIC_KINDS:
         raise ProblemError(
             f"{name} has dtype {array.dtype}, which cannot be convolved.",
             rule=_RULE,
@@ -38,7 +38,7 @@ def as_array(value: ArrayLike, name: str) -> np.ndarray:
 def result_dtype(*dtypes: np.dtype) -> np.dtype:
     """Return the result's dtype: np.result_type, integers and bool widened to 64 bits."""
     for dtype in dtypes:
-        if dtype.kind not in _KINDS:
+        if dtype.kind not in NUMERIC_KINDS:
             raise ProblemError(
                 f"dtype {dtype} cannot be convolved.",
                 rule=_RULE,

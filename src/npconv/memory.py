@@ -10,6 +10,8 @@ def nbytes_text(nbytes: int) -> str:
     """Return bytes as a short text, in powers of 1024."""
     if nbytes < 1024:
         return f"{nbytes} B"
+    if nbytes.bit_length() > 80:
+        return f"2^{nbytes.bit_length() - 1} B"
     power = min((nbytes.bit_length() - 1) // 10, 6)
     return f"{nbytes / (1 << 10 * power):.3g} {' KMGTPE'[power]}iB"
 

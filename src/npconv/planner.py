@@ -53,8 +53,8 @@ _RATES = {
     "im2col_index": Rate(165e9, 17e9, 1.2e-6),
     "im2col_view": Rate(165e9, 30e9, 3e-7),
     "im2col_tiled": Rate(165e9, 24e9, 5e-7),
-    "toeplitz": Rate(154e9, 65e9, 7e-6),
-    "fft": Rate(61e9, 14e9, 1.5e-6),
+    "toeplitz": Rate(300e9, 77e9, 15e-6),
+    "fft": Rate(200e9, 11e9, 1.5e-6),
 }
 
 
@@ -176,9 +176,8 @@ def measure(plan: Plan, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> P
 
 def seconds_text(seconds: float) -> str:
     """Return seconds as a short text with its unit."""
-    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if seconds >= scale:
-            break
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+    scale, unit = next((u for u in units if seconds >= u[0]), units[-1])
     return f"{seconds / scale:.3g} {unit}"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ import numpy as np
 from npconv.borders import canonical_mode
 from npconv.dtypes import compute_dtype_of
 from npconv.errors import ProblemError
+from npconv.memory import nbytes_text
 
 PRECISIONS = ("strict", "fast")
 Pairs = tuple[tuple[int, int], ...]
@@ -225,8 +227,13 @@ def _integer(value: Any, name: str, least: int | None = None) -> int:
     return number
 
 
+def is_many(value: Any) -> bool:
+    """Return whether an argument is one value an axis rather than one for all."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
 def _per_axis(value: Any, ndim: int, name: str, least: int | None = None) -> tuple[int, ...]:
-    if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(value) == 0:
+    if not is_many(value):
         return (_integer(value, name, least),) * ndim
     if len(value) != ndim:
         raise ProblemError(
@@ -239,8 +246,8 @@ def _per_axis(value: Any, ndim: int, name: str, least: int | None = None) -> tup
 def _padding(padding: Any, size: list[int], dilated: list[int], stride: tuple[int, ...]) -> Pairs:
     if isinstance(padding, str):
         return _named_padding(padding, size, dilated, stride)
-    if not isinstance(padding, (list, tuple, np.ndarray)) or all(np.ndim(p) == 0 for p in padding):
-        if isinstance(padding, (list, tuple)) and len(size) == 1 and len(padding) == 2:
+    if not is_many(padding) or not any(map(is_many, padding)):
+        if is_many(padding) and len(size) == 1 and len(padding) == 2:
             raise ProblemError(
                 f"padding {tuple(padding)} has 2 entries, there is 1 spatial axis.",
                 fix=f"for (before, after) on that axis write padding=({tuple(padding)},)",
@@ -303,6 +310,9 @@ def _check_sizes(size: list[int], padding: Pairs, dilated: list[int], mode: str)
                 rule="dilation * (kernel_size - 1) + 1 <= size + before + after",
                 fix="pad more, dilate less, or take a smaller kernel",
             )
+        if n + before + after > sys.maxsize:
+            needs = nbytes_text(n + before + after)
+            raise MemoryError(f"padded x is {needs} or more along spatial axis {axis}.")
         if n == 0 and mode != "zeros":
             raise ProblemError(
                 f"spatial axis {axis} of x is empty: padding_mode {mode!r} has nothing to repeat.",

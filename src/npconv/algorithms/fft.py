@@ -33,6 +33,7 @@ import numpy as np
 from npconv import arrays
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
+from npconv.threads import for_each, num_threads
 
 NAME = "fft"
 SPREADS = True
@@ -55,7 +56,7 @@ def cost(problem: ConvProblem) -> Cost:
     lengths = _lengths(problem)
     tile = _tile(problem, lengths)
     count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
-    spectra = _spectra(problem, lengths, tile)
+    spectra = _spectra(problem, lengths, tile, min(num_threads(), count))
     frequencies, real = _bins(problem, lengths)
     complex_nbytes = _dtypes(problem)[1].itemsize
     channels = problem.in_channels + problem.out_channels
@@ -77,7 +78,9 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
     real, _ = _dtypes(problem)
     axes, lengths = _axes(problem), _lengths(problem)
     spectrum = _weight_spectrum(problem, weight.astype(real, copy=False), axes, lengths)
-    for images, *spans in arrays.tiles(problem, _tile(problem, lengths)):
+
+    def step(tile: tuple[tuple[int, int], ...]) -> None:
+        images, *spans = tile
         start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
         _tile_forward(
             problem,
@@ -87,6 +90,8 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
             lengths,
             out[(slice(*images), *(slice(*span) for span in spans))],
         )
+
+    for_each(arrays.tiles(problem, _tile(problem, lengths)), step)
 
 
 def _tile_forward(
@@ -181,7 +186,7 @@ def _best_length(need: int, span: int, dims: int) -> int:
     whole = fast_length(need)
     limit = 1 << 9 if dims > 1 else 1 << 15
     best, least = whole, math.inf
-    n = fast_length(min(2 * span, need))
+    n = fast_length(min(max(2 * span, limit // 4), need))
     while True:
         tiles = -(-(need - span + 1) // (n - span + 1))
         spent = tiles * n * (math.log2(n) + 6) * (1 if n <= limit else 1.4)
@@ -236,7 +241,9 @@ def _untransformed(problem: ConvProblem, tile: Sequence[int]) -> int:
     return math.prod(tile[1 + a] for a, k in enumerate(problem.kernel_size) if k == 1)
 
 
-def _spectra(problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int]) -> int:
+def _spectra(
+    problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int], threads: int = 1
+) -> int:
     """Return the peak bytes: the weight's spectra, and a tile's on their way to values."""
     frequencies, values = _bins(problem, lengths)
     real, spectrum = _dtypes(problem)
@@ -255,4 +262,4 @@ def _spectra(problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int]) 
     cast = math.prod(problem.weight_shape) * real.itemsize * (problem.weight_dtype != real)
     short = weight * problem.dilated_size[axes[0]] // lengths[axes[0]] if several else 0
     tile_peak = piece + bins + max(bins * several, product * (1 + several) + back)
-    return weight + max(cast + short, tile_peak)
+    return weight + max(cast + short, threads * tile_peak)

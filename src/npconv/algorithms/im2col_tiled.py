@@ -58,7 +58,7 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
 
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
-    return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile))
+    return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), arrays.TILE_NBYTES)
 
 
 def _nbytes(problem: ConvProblem, tile: Sequence[int]) -> int:

@@ -41,7 +41,7 @@ def cost(problem: ConvProblem) -> Cost:
         workspace += problem.group_channels * problem.out_channels * problem.itemsize
     if problem.group_channels == 1:
         run = problem.out_channels if problem.channels_last else problem.out_size[-1]
-        passes = problem.taps * product * (5 + 40 / run)
+        passes = problem.taps * product * (5 + 40 / max(run, 1))
         steps = 3 * problem.taps
     else:
         passes = problem.taps * product * 4

@@ -33,10 +33,13 @@ import numpy as np
 from npconv import arrays
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
+from npconv.threads import for_each, num_threads
 
 NAME = "toeplitz"
 SPREADS = True
 _BLOCK = 32  # outputs a block: the matmul is wide enough, and L stays near B
+_SERIAL_MACS = 1 << 18  # OpenBLAS's bound for starting threads of its own
+_LEAST_BLOCKS = 8  # fewer make a matmul slow
 
 
 def why_not(problem: ConvProblem) -> str:
@@ -53,7 +56,7 @@ def cost(problem: ConvProblem) -> Cost:
     rows = p.taps // p.kernel_size[-1]
     tile = _tile(p)
     count = math.prod(-(-n // t) for n, t in zip(p.out_shape[:-1], tile, strict=True) if t)
-    blocks = p.batch * math.prod(p.out_size[:-1]) * -(-p.out_size[-1] // block)
+    blocks = p.batch * math.prod(p.out_size[:-1]) * _count(p, p.out_size[-1])[0]
     flops = 2 * blocks * rows * span * p.group_channels * block * p.out_channels
     _, copies, products = _nbytes(p, p.out_shape[:-1])
     matrices = _matrix_nbytes(p)
@@ -61,7 +64,8 @@ def cost(problem: ConvProblem) -> Cost:
     run = span if along else 1  # turned or channels-last, the blocks are gathered one by one
     moved = arrays.in_runs(2 * copies + products, run) + products * 1.5 * (rows - 1) + 3 * matrices
     steps = p.kernel_size[-1] * 6 + count * (15 + 3 * rows)
-    return Cost(flops, moved, _peak(p, tile) + matrices, steps)
+    at_once = min(_threads(p), count)
+    return Cost(flops, moved, at_once * _peak(p, tile) + matrices, steps)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
@@ -70,9 +74,13 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
     problem = _turned(problem)
     x, out = np.moveaxis(x, 1 + axis, d), np.moveaxis(out, 1 + axis, d)
     matrices = _matrices(problem, np.moveaxis(weight, axis, d - 1))
-    for images, *spans in arrays.tiles(problem, _tile(problem)):
+
+    def step(tile: tuple[tuple[int, int], ...]) -> None:
+        images, *spans = tile
         target = out[(slice(*images), *(slice(*span) for span in spans))]
         _tile_forward(problem, x[slice(*images)], matrices, spans, target)
+
+    for_each(arrays.tiles(problem, _tile(problem)), step, _threads(problem))
 
 
 def _tile_forward(
@@ -84,25 +92,21 @@ def _tile_forward(
 ) -> None:
     block, span = _block(problem)
     first, last = spans[-1]
-    count = -(-(last - first) // block)
+    count, rows_each = _count(problem, last - first)
     start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
     stop[-1] = start[-1] + (count - 1) * block * problem.stride[-1] + span
     blocks = _blocks(problem, arrays.region(problem, x, start, stop), count)
     groups, outputs = problem.groups, problem.group_outputs
     extents = [z - a for a, z in spans[:-1]]
-    # Neighbouring rows of blocks are one matrix; what cannot merge with them stays a stack.
-    if extents:
-        stack, merged = (groups, len(x), *extents[:-1]), extents[-1] * count
-    else:
-        stack, merged = (groups,), len(x) * count
-    ones = (1,) * (len(stack) - 1)
+    ones = (1,) * (problem.ndim + 1)
     total: np.ndarray | None = None
     for tap, matrix in zip(np.ndindex(*problem.kernel_size[:-1]), matrices, strict=True):
         cut = tuple(
             slice(u * d, u * d + (n - 1) * s + 1, s)
             for u, d, n, s in zip(tap, problem.dilation, extents, problem.stride, strict=False)
         )
-        rows = blocks[(slice(None), slice(None), *cut)].reshape(*stack, merged, matrix.shape[1])
+        rows = blocks[(slice(None), slice(None), *cut)]
+        rows = rows.reshape(*rows.shape[:-2], -1, rows_each, rows.shape[-1])
         matrix = matrix.reshape(groups, *ones, *matrix.shape[1:])
         if total is None:
             total = np.matmul(rows, matrix)
@@ -182,8 +186,29 @@ def _block(problem: ConvProblem) -> tuple[int, int]:
     return block, (block - 1) * problem.stride[-1] + problem.dilated_size[-1]
 
 
+def _count(problem: ConvProblem, width: int) -> tuple[int, int]:
+    """Return how many blocks cover `width` outputs, and how many of them go into one matmul."""
+    count = -(-width // _block(problem)[0])
+    each = min(count, max(_SERIAL_MACS // _block_macs(problem), _LEAST_BLOCKS), 64)
+    return -(-count // each) * each, each
+
+
+def _block_macs(problem: ConvProblem) -> int:
+    """Return the multiply-adds of one block with one matrix."""
+    block, span = _block(problem)
+    return span * problem.group_channels * block * problem.group_outputs
+
+
+def _threads(problem: ConvProblem) -> int:
+    """Return how many threads share the tiles: one where BLAS starts its own for each matmul.
+
+    Matmuls below that size leave the threads to the tiles, which never wait for one another.
+    """
+    return num_threads() if _LEAST_BLOCKS * _block_macs(problem) <= _SERIAL_MACS else 1
+
+
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
-    return arrays.tile_shape(problem, lambda tile: _peak(problem, tile))
+    return arrays.tile_shape(problem, lambda tile: _peak(problem, tile), arrays.SHARE_NBYTES)
 
 
 def _peak(problem: ConvProblem, tile: Sequence[int]) -> int:
@@ -195,7 +220,7 @@ def _peak(problem: ConvProblem, tile: Sequence[int]) -> int:
 def _nbytes(problem: ConvProblem, tile: Sequence[int]) -> tuple[int, int, int]:
     """Return the bytes of a tile's piece of x, its blocks, and its products."""
     block, span = _block(problem)
-    count = -(-tile[-1] // block)
+    count, _ = _count(problem, tile[-1])
     piece = arrays.region_nbytes(problem, tile)
     _, stop = problem.reach([0] * problem.ndim, tile[1:])
     rows = tile[0] * math.prod(stop[:-1])

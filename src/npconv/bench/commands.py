@@ -122,6 +122,8 @@ def regret(
     result = regret_bench.measure(layers, settings)
     typer.echo(regret_text(result))
     save(json_file, result)
+    if result.unmeasured:
+        raise typer.Exit(130)
     if result.failures:
         raise typer.Exit(1)
 

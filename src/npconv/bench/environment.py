@@ -42,6 +42,18 @@ def load() -> float:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
 
 
+def available_memory() -> int:
+    """Return the bytes the system says it can still give, 4 GiB where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 << 30
+
+
 def version(package: str) -> str:
     """Return the installed version of `package`, or "" when it is not installed."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 import npconv
 
-from .environment import Environment, environment
+from .environment import Environment, available_memory, environment
 from .layers import Layer
 from .runner import SAMPLE_ERRORS, Timing, alternate, reason, stopwatch
 from .stats import Distribution, distribution, regret
@@ -104,18 +105,6 @@ def layer_arrays(layer: Layer, settings: Settings) -> Arrays:
         "precision": settings.precision,
     }
     return Arrays(x, weight, layout, geometry)
-
-
-def available_memory() -> int:
-    """Return the bytes the system says it can still give, 4 GiB where it does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 4 << 30
 
 
 def sort_out(plan: npconv.Plan, settings: Settings, memory: int) -> list[AlgorithmTime]:
@@ -255,7 +244,10 @@ class NetworkTotal:
 
 @dataclass(frozen=True)
 class RegretResult:
-    """What `npconv bench regret` measured; `failures` names layers whose choice did not run."""
+    """What `npconv bench regret` measured; `failures` names layers whose choice did not run.
+
+    `unmeasured` counts the layers that Ctrl-C left out.
+    """
 
     environment: Environment
     settings: Settings
@@ -264,6 +256,7 @@ class RegretResult:
     totals: dict[str, NetworkTotal]
     layers: list[LayerRegret]
     failures: list[str]
+    unmeasured: int
 
 
 def spread(ratios: list[float]) -> Distribution | None:
@@ -272,7 +265,10 @@ def spread(ratios: list[float]) -> Distribution | None:
 
 
 def measure(networks: Mapping[str, Sequence[Layer]], settings: Settings) -> RegretResult:
-    """Measure every layer of `networks`, with a progress bar on the terminal's error stream."""
+    """Measure every layer of `networks`, with a progress bar on the terminal's error stream.
+
+    Ctrl-C ends the run; what was measured until then is the result.
+    """
     from rich.console import Console
     from rich.progress import track
 
@@ -281,11 +277,14 @@ def measure(networks: Mapping[str, Sequence[Layer]], settings: Settings) -> Regr
     measured: list[LayerRegret] = []
     failures: list[str] = []
     console = Console(stderr=True)
-    for network, layer in track(rows, "regret", console=console, disable=not console.is_terminal):
-        try:
-            measured.append(measure_layer(network, layer, settings))
-        except RuntimeError as error:
-            failures.append(str(error))
+    with contextlib.suppress(KeyboardInterrupt):
+        for network, layer in track(
+            rows, "regret", console=console, disable=not console.is_terminal
+        ):
+            try:
+                measured.append(measure_layer(network, layer, settings))
+            except RuntimeError as error:
+                failures.append(str(error))
     return RegretResult(
         environment=conditions,
         settings=settings,
@@ -301,4 +300,5 @@ def measure(networks: Mapping[str, Sequence[Layer]], settings: Settings) -> Regr
         },
         layers=measured,
         failures=failures,
+        unmeasured=len(rows) - len(measured) - len(failures),
     )

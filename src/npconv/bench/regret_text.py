@@ -63,6 +63,8 @@ def text(result: RegretResult) -> str:
         f"{skipped} algorithms skipped (estimated or timed at over {result.settings.far:g}x the "
         f"best, over {result.settings.cap_seconds:g} s a call, or too large for the memory free)"
     )
+    if result.unmeasured:
+        lines.append(f"stopped early: {result.unmeasured} layers are not measured")
     lines += [f"FAILED {failure}" for failure in result.failures]
     lines += [
         f"{entry.algorithm} on {row.network} {row.layer.name} differs by {entry.difference:.1e} "

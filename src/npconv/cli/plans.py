@@ -97,17 +97,18 @@ def show_info() -> None:
     import rich.box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="bold cyan", no_wrap=True)
     facts.add_column()
     for name, fact in _facts():
-        facts.add_row(name, fact)
+        facts.add_row(name, Text(fact))
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("algorithm", style="bold cyan", no_wrap=True)
     table.add_column("cannot do")
     for algorithm, limits in _limits().items():
-        table.add_row(algorithm, "\n".join(limits) or "(no limits)")
+        table.add_row(algorithm, Text("\n".join(limits) or "(no limits)"))
     console = Console()
     console.print(facts, highlight=False)
     console.print()

@@ -39,12 +39,12 @@ def kernels_table(kernels: Sequence[Kernel]) -> Table:
 def kernel_details(kernel: Kernel) -> str:
     """Return all that is known of one kernel, as text."""
     rows, columns = kernel.numbers.shape
+    total = np.round(kernel.numbers.sum(), 6) + 0.0
+    split = "separable" if kernel.separable else "not separable"
     facts = [
         kernel.name,
         f"  {kernel.purpose}",
-        f"  {rows} x {columns}, sum {np.round(kernel.numbers.sum(), 6) + 0.0:g}, "
-        f"{'separable' if kernel.separable else 'not separable'}, "
-        f"below zero: {kernel.signed}",
+        f"  {rows} x {columns}, sum {total:g}, {split}, below zero: {kernel.signed}",
         "",
         numbers_text(kernel.numbers, largest=rows + columns),
     ]

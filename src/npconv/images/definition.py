@@ -98,6 +98,8 @@ def separate(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _checked(numbers: Any) -> np.ndarray:
     try:
+        if np.iscomplexobj(numbers):
+            raise TypeError("these are complex.")
         array = np.array(numbers, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ProblemError(f"images: a kernel needs rows of real numbers: {error}") from error

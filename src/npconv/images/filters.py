@@ -53,7 +53,7 @@ def kernel(name: Any, **settings: float) -> Kernel:
             raise ProblemError("images: settings go with a kernel's name, not with a Kernel.")
         return name
     if not isinstance(name, str):
-        return Kernel("typed", np.asarray(name), "your own numbers")
+        return Kernel("typed", name, "your own numbers")
     if looks_typed(name):
         return Kernel("typed", parse_numbers(name), "your own numbers")
     wanted, positional, named = parse_spelling(name)

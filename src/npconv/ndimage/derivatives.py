@@ -196,9 +196,7 @@ def laplace(
            [ 0,  1,  0]])
     """
 
-    def second(
-        x: np.ndarray, axis: int, output: Output, mode: str, cval: complex
-    ) -> np.ndarray:
+    def second(x: np.ndarray, axis: int, output: Output, mode: str, cval: complex) -> np.ndarray:
         return correlate1d(x, [1, -2, 1], axis, output, mode, cval)
 
     return generic_laplace(input, second, output, mode, cval, axes=axes)
@@ -246,7 +244,7 @@ def gaussian_laplace(
     >>> import numpy as np
     >>> from npconv import ndimage
     >>> ndimage.gaussian_laplace(np.array([0.0, 0, 1, 0, 0]), 1).round(3)
-    array([ 0.128,  0.012, -0.4  ,  0.012,  0.128])
+    array([ 0.197,  0.002, -0.399,  0.002,  0.197])
     """
     x = input_array(input)
     chosen = axis_tuple(axes, x.ndim)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def gaussian_filter1d(
     --------
     >>> from npconv import ndimage
     >>> ndimage.gaussian_filter1d([0.0, 0.0, 1.0, 0.0, 0.0], sigma=0.5).round(3)
-    array([0.   , 0.107, 0.787, 0.107, 0.   ])
+    array([0.   , 0.106, 0.787, 0.106, 0.   ])
     """
     x = input_array(input)
     target = Target(output, x, x.dtype.kind == "c")
@@ -150,20 +151,18 @@ def gaussian_filter(
     return target.take(x if passes else x.copy())
 
 
+@lru_cache(maxsize=64)
 def _gaussian_taps(sigma: float, order: int, radius: int) -> np.ndarray:
     """Return the taps of a Gaussian's derivative, in the order a correlation wants them."""
-    order = operator.index(order)
-    if order < 0:
-        raise ValueError(f"order must be non-negative, not {order}")
     x = np.arange(-radius, radius + 1)
     bell = np.exp(-0.5 / (sigma * sigma) * x**2)
     bell /= bell.sum()
-    if order == 0:
-        return bell
     below, hermite = np.zeros_like(bell), np.ones_like(bell)
     for n in range(order):
         below, hermite = hermite, x / sigma * hermite - n * below
-    return ((-1.0 / sigma) ** order * hermite * bell)[::-1]
+    taps = (-1.0 / sigma) ** order * hermite * bell
+    taps.flags.writeable = False
+    return taps[::-1]
 
 
 def _gaussian_pass(
@@ -182,5 +181,8 @@ def _gaussian_pass(
         radius = int(truncate * sigma + 0.5)
     if not isinstance(radius, numbers.Integral) or radius < 0:
         raise ValueError(f"Radius must be a nonnegative integer. It is {radius!r}")
+    order = operator.index(order)
+    if order < 0:
+        raise ValueError(f"order must be non-negative, not {order}")
     taps = _gaussian_taps(sigma, order, int(radius))
     return line_sums(x, taps, axis, dtype, mode, cval, 0)

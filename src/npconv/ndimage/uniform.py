@@ -21,7 +21,7 @@ from npconv.ndimage.arguments import (
     per_axis,
     start_offset,
 )
-from npconv.ndimage.sums import moving
+from npconv.ndimage.moving import moving_mean
 
 
 def uniform_filter1d(
@@ -94,8 +94,8 @@ def uniform_filter(
     input : array_like
         Any rank; bool, integers, float32, float64, complex64 or complex128.
     size, mode, origin
-        As in `uniform_filter1d`; each is one value, or one for each of `axes`. An axis whose size is
-        1 or less is left as it is.
+        As in `uniform_filter1d`; each is one value, or one for each of `axes`. An axis whose size
+        is 1 or less is left as it is.
     output, cval
         As in `correlate`.
     axes : int or sequence of int, optional
@@ -116,7 +116,8 @@ def uniform_filter(
 
     Notes
     -----
-    Each pass leaves its result in the output's dtype, as in SciPy: integers are cut off once an axis.
+    Each pass leaves its result in the output's dtype, as in SciPy: integers are cut off once an
+    axis.
 
     Examples
     --------
@@ -152,8 +153,8 @@ def _box_pass(
     edge = padding_mode(mode)
     real, imag = constants(cval, x.dtype.kind == "c", False)
     if x.dtype.kind != "c":
-        return moving(x, size, axis, before, dtype, edge, real)
+        return moving_mean(x, size, axis, before, dtype, edge, real)
     mean = np.empty(x.shape, dtype)
-    mean.real = moving(x.real, size, axis, before, mean.real.dtype, edge, real)
-    mean.imag = moving(x.imag, size, axis, before, mean.real.dtype, edge, imag)
+    mean.real = moving_mean(x.real, size, axis, before, mean.real.dtype, edge, real)
+    mean.imag = moving_mean(x.imag, size, axis, before, mean.real.dtype, edge, imag)
     return mean

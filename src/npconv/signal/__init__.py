@@ -4,8 +4,8 @@
     signal.convolve(samples, impulse_response, mode="same")
 
 The functions have scipy.signal's names, arguments, meanings, numbers, dtypes and kinds of error.
-What differs: the planner, not the function's name, decides whether a transform is used, and a NaN or
-an infinity reaches only the elements whose sums hold it. SciPy need not be installed.
+What differs: the planner, not the function's name, decides whether a transform is used, and a NaN
+or an infinity reaches only the elements whose sums hold it. SciPy need not be installed.
 """
 
 from npconv.signal.convolution import (

@@ -31,9 +31,7 @@ def check_mode(mode: Any) -> None:
 def check_method(method: Any) -> None:
     """Raise ValueError unless method is one of SciPy's three."""
     if method not in METHODS:
-        raise ValueError(
-            f"Acceptable method flags are 'auto', 'direct', or 'fft', not {method!r}."
-        )
+        raise ValueError(f"Acceptable method flags are 'auto', 'direct', or 'fft', not {method!r}.")
 
 
 def check_rank(in1: np.ndarray, in2: np.ndarray) -> None:

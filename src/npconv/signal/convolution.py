@@ -11,12 +11,10 @@ from numpy.typing import ArrayLike
 
 from npconv import plan
 from npconv.signal.arguments import check_method, check_mode, check_rank, needs_swap
-from npconv.signal.windows import convolved, piece
+from npconv.signal.windows import LETTERS, convolved, padding, piece
 
 
-def convolve(
-    in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto"
-) -> Any:
+def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto") -> Any:
     """Convolve two arrays of any rank: ``out[i] = sum_j in1[j] in2[i - j]``.
 
     Parameters
@@ -48,8 +46,9 @@ def convolve(
     -----
     A NaN or an infinity reaches the elements whose sums hold it, whatever the method; SciPy's
     method="fft" spreads it over the whole result. Both warn. Integers too large for a transform are
-    summed directly. longdouble and object arrays take one NumPy pass for each element of the smaller
-    array. bool, float16 and object arrays work in any rank; in SciPy only in one dimension.
+    summed directly, and short 1-D arrays by numpy.convolve. longdouble and object arrays take one
+    NumPy pass for each element of the smaller array. bool, float16 and object arrays work in any
+    rank; in SciPy only in one dimension.
 
     Examples
     --------
@@ -65,13 +64,11 @@ def convolve(
     return _convolve(a, b, mode, method)
 
 
-def correlate(
-    in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto"
-) -> Any:
+def correlate(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto") -> Any:
     """Correlate two arrays of any rank: ``out[i] = sum_j in1[j] conj(in2[j - i + k - 1])``.
 
-    `convolve` with in2 reversed and conjugated; arguments, result and errors are as there. Element i
-    belongs to the lag ``correlation_lags(...)[i]``.
+    `convolve` with in2 reversed and conjugated; arguments, result and errors are as there. Element
+    i belongs to the lag ``correlation_lags(...)[i]``.
 
     Examples
     --------
@@ -170,14 +167,11 @@ def choose_conv_method(
         return "direct"
     if needs_swap(mode, a.shape, b.shape, range(a.ndim)):
         a, b = b, a
-    letters = "HWDABEFGJKMPQRSTUVXYZ"[: a.ndim]
-    pads = [
-        (k - 1 - start, stop - n)
-        for (start, stop), n, k in (
-            (piece(mode, n, k), n, k) for n, k in zip(a.shape, b.shape, strict=True)
-        )
-    ]
-    chosen = plan(a.shape, b.shape, dtype, layout=letters, padding=pads).algorithm
+    spans = [piece(mode, n, k) for n, k in zip(a.shape, b.shape, strict=True)]
+    if a.size < b.size:
+        a, b = b, a
+    pads = padding(spans, a.shape, b.shape)
+    chosen = plan(a.shape, b.shape, dtype, layout=LETTERS[: a.ndim], padding=pads).algorithm
     return "fft" if chosen == "fft" else "direct"
 
 

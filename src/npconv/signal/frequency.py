@@ -10,12 +10,10 @@ from numpy.typing import ArrayLike
 
 from npconv import conv
 from npconv.signal.arguments import check_mode, check_rank, needs_swap, transform_axes
-from npconv.signal.windows import convolved, piece
+from npconv.signal.windows import LETTERS, convolved, padding, piece
 
 
-def fftconvolve(
-    in1: ArrayLike, in2: ArrayLike, mode: str = "full", axes: Any = None
-) -> Any:
+def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", axes: Any = None) -> Any:
     """Convolve two arrays along some of their axes, and broadcast them along the others.
 
     Parameters
@@ -25,8 +23,8 @@ def fftconvolve(
     mode : {"full", "same", "valid"}
         As in `convolve`.
     axes : int or sequence of int, optional
-        The axes to convolve along, by default all. Along the others, and along those where one array
-        has length 1, the arrays are broadcast.
+        The axes to convolve along, by default all. Along the others, and along those where one
+        array has length 1, the arrays are broadcast.
 
     Returns
     -------
@@ -72,9 +70,7 @@ def fftconvolve(
     return np.ascontiguousarray(out)
 
 
-def oaconvolve(
-    in1: ArrayLike, in2: ArrayLike, mode: str = "full", axes: Any = None
-) -> Any:
+def oaconvolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", axes: Any = None) -> Any:
     """Convolve two arrays, one of them much longer: `fftconvolve` by SciPy's other name.
 
     Arguments, result and errors are `fftconvolve`'s. There is no need to choose between the two:
@@ -126,7 +122,6 @@ def _broadcast(
     batch = [axis for axis in others if b.shape[axis] == 1]
     both = [axis for axis in others if axis not in batch and a.shape[axis] == b.shape[axis]]
     outputs = [axis for axis in others if axis not in batch and axis not in both]
-    letters = "HWDABEFGJKMPQRSTUVXYZ"[: len(along)]
     n, g, o = (
         math.prod(array.shape[axis] for axis in group)
         for array, group in ((a, batch), (a, both), (b, outputs))
@@ -135,17 +130,14 @@ def _broadcast(
     lengths = [b.shape[axis] for axis in along]
     x = a.transpose(*batch, *both, *outputs, *along).reshape(n, g, *size)
     kernel = b.transpose(*batch, *both, *outputs, *along).reshape(g * o, 1, *lengths)
-    pads = [
-        (k - 1 - start, stop - length)
-        for (start, stop), length, k in zip(spans, size, lengths, strict=True)
-    ]
+    letters = LETTERS[: len(along)]
     out = conv(
         x.astype(dtype, copy=False),
         np.flip(kernel, tuple(range(2, kernel.ndim))).astype(dtype, copy=False),
         groups=g,
         layout="NC" + letters,
         weight_layout="OI" + letters,
-        padding=pads,
+        padding=padding(spans, size, lengths),
     )
     placed = [*batch, *both, *outputs, *along]
     shape = [max(a.shape[axis], b.shape[axis]) for axis in (*batch, *both, *outputs)]
@@ -160,20 +152,17 @@ def _line_by_line(
     dtype: np.dtype,
 ) -> np.ndarray:
     where = dict(zip(along, spans, strict=True))
-    shape = [
-        where[axis][1] - where[axis][0] if axis in where else max(n, k)
-        for axis, (n, k) in enumerate(zip(a.shape, b.shape, strict=True))
-    ]
-    out = np.empty(shape, dtype)
     others = [axis for axis in range(a.ndim) if axis not in where]
-    for index in np.ndindex(*(shape[axis] for axis in others)):
-        places = dict(zip(others, index, strict=True))
-
-        def line(array: np.ndarray, places: dict[int, int] = places) -> Any:
-            return tuple(
-                (places[axis] if array.shape[axis] > 1 else 0) if axis in places else slice(None)
-                for axis in range(array.ndim)
-            )
-
-        out[line(out)] = convolved(a[line(a)], b[line(b)], [where[axis] for axis in sorted(where)])
+    shape = np.maximum(a.shape, b.shape)
+    shape[along] = [stop - start for start, stop in spans]
+    out = np.empty(shape, dtype)
+    pieces = [where[axis] for axis in sorted(along)]
+    for index in np.ndindex(*shape[others]):
+        lines = []
+        for array in (out, a, b):
+            place: list[Any] = [slice(None)] * array.ndim
+            for axis, i in zip(others, index, strict=True):
+                place[axis] = i if array.shape[axis] > 1 else 0
+            lines.append(tuple(place))
+        out[lines[0]] = convolved(a[lines[1]], b[lines[2]], pieces)
     return out

@@ -35,8 +35,8 @@ def convolve2d(
     Returns
     -------
     array
-        Of dtype ``np.result_type(in1, in2)``. Integers are exact, wrapped into that dtype; bools are
-        or-ed.
+        Of dtype ``np.result_type(in1, in2)``. Integers are exact, wrapped into that dtype; bools
+        are or-ed.
 
     Raises
     ------
@@ -46,9 +46,9 @@ def convolve2d(
 
     Notes
     -----
-    scipy.signal.convolve2d's meaning and numbers, at one multiply-add for each element of in2, or by
-    an FFT where npconv's planner finds that faster. bool, float16 and object arrays work here and
-    not in SciPy.
+    scipy.signal.convolve2d's meaning and numbers, at one multiply-add for each element of in2, or
+    by an FFT where npconv's planner finds that faster. bool, float16 and object arrays work here
+    and not in SciPy.
 
     Examples
     --------
@@ -92,7 +92,9 @@ def _planar(
     a, b = np.asarray(in1), np.asarray(in2)
     name = "correlate2d" if correlates else "convolve2d"
     if not a.ndim == b.ndim == 2:
-        raise ValueError(f"{name} inputs must both be 2-D arrays, they have {a.ndim}, {b.ndim} axes")
+        raise ValueError(
+            f"{name} inputs must both be 2-D arrays, they have {a.ndim}, {b.ndim} axes"
+        )
     check_mode(mode)
     edge = edge_mode(boundary)
     swapped = needs_swap(mode, a.shape, b.shape, (0, 1))

@@ -20,9 +20,10 @@ import numpy as np
 from npconv import UnsupportedError, conv, plan
 
 # conv's names for spatial axes: every letter that is not N, C, O, I or the synonym L.
-_LETTERS = "HWDABEFGJKMPQRSTUVXYZ"
+LETTERS = "HWDABEFGJKMPQRSTUVXYZ"
 _EXACT_ROUNDING = 2.0**44  # what a float64 transform still rounds to the right integer
 _MANY_TAPS = 512
+_SMALL = 1 << 15  # products; below it conv's planning costs more than numpy.convolve's sums
 
 
 def piece(mode: str, n: int, k: int) -> tuple[int, int]:
@@ -32,6 +33,16 @@ def piece(mode: str, n: int, k: int) -> tuple[int, int]:
     if mode == "same":
         return (k - 1) // 2, (k - 1) // 2 + n
     return k - 1, n
+
+
+def padding(
+    spans: Sequence[tuple[int, int]], size: Sequence[int], kernel_size: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """Return the (before, after) an axis that leaves conv the piece from start to stop."""
+    return tuple(
+        (k - 1 - start, stop - n)
+        for (start, stop), n, k in zip(spans, size, kernel_size, strict=True)
+    )
 
 
 def convolved(
@@ -49,54 +60,54 @@ def convolved(
     rules out the transform.
     """
     dtype = np.result_type(x, kernel)
+    if dtype.kind not in "biufcO":
+        raise ValueError(f"arrays of {x.dtype} and {kernel.dtype} cannot be convolved")
     shape = tuple(max(stop - start, 0) for start, stop in spans)
     if 0 in (x.size, kernel.size, *shape):
         return np.zeros(shape, dtype)
     if edge == "constant" and fill is None and x.size < kernel.size:
         x, kernel = kernel, x
-    pads = [
-        (k - 1 - start, stop - n)
-        for (start, stop), n, k in zip(spans, x.shape, kernel.shape, strict=True)
-    ]
+    if x.ndim == 1 and x.size * kernel.size <= _SMALL and dtype.char != "e" and edge == "constant":
+        with np.errstate(all="ignore"):
+            return np.convolve(x, kernel)[slice(*spans[0])]
+    pads = padding(spans, x.shape, kernel.shape)
     if fill is not None:
         grow = [(max(b, 0), max(a, 0)) for b, a in pads]
         x = np.pad(x.astype(dtype, copy=False), grow, constant_values=fill)
-        pads = [(min(b, 0), min(a, 0)) for b, a in pads]
+        pads = tuple((min(b, 0), min(a, 0)) for b, a in pads)
     flipped = np.flip(kernel)
     if dtype.kind == "O" or dtype.char in "gG":
         return _tap_by_tap(x, flipped, pads, edge, dtype)
-    if dtype.kind not in "biufc":
-        raise ValueError(f"arrays of {x.dtype} and {kernel.dtype} cannot be convolved")
-    if x.ndim > len(_LETTERS):
-        raise UnsupportedError(f"arrays have {x.ndim} axes, at most {len(_LETTERS)} can be named.")
+    if x.ndim > len(LETTERS):
+        raise UnsupportedError(f"arrays have {x.ndim} axes, at most {len(LETTERS)} can be named.")
     if dtype.kind in "biu":
         return _integers(x, flipped, pads, edge, dtype)
-    return _by_conv(x.astype(dtype, copy=False), flipped.astype(dtype, copy=False), pads, edge, direct)
+    return _by_conv(
+        x.astype(dtype, copy=False), flipped.astype(dtype, copy=False), pads, edge, direct
+    )
 
 
 def _by_conv(
     x: np.ndarray,
     flipped: np.ndarray,
-    pads: Sequence[tuple[int, int]],
+    pads: tuple[tuple[int, int], ...],
     edge: str,
     direct: bool = False,
 ) -> np.ndarray:
-    layout, padding = _LETTERS[: x.ndim], tuple(pads)
+    layout = LETTERS[: x.ndim]
     algorithm = "auto"
     if direct and flipped.size > 1:
-        rows = plan(x, flipped, layout=layout, padding=padding, padding_mode=edge).rows
+        rows = plan(x, flipped, layout=layout, padding=pads, padding_mode=edge).rows
         able = [r for r in rows if r.seconds is not None and r.algorithm != "fft"]
         if able:
             algorithm = min(able, key=lambda r: r.seconds or 0.0).algorithm
-    return conv(
-        x, flipped, layout=layout, padding=padding, padding_mode=edge, algorithm=algorithm
-    )
+    return conv(x, flipped, layout=layout, padding=pads, padding_mode=edge, algorithm=algorithm)
 
 
 def _integers(
     x: np.ndarray,
     flipped: np.ndarray,
-    pads: Sequence[tuple[int, int]],
+    pads: tuple[tuple[int, int], ...],
     edge: str,
     dtype: np.dtype,
 ) -> np.ndarray:
@@ -118,7 +129,7 @@ def _largest(array: np.ndarray) -> int:
 def _tap_by_tap(
     x: np.ndarray,
     flipped: np.ndarray,
-    pads: Sequence[tuple[int, int]],
+    pads: tuple[tuple[int, int], ...],
     edge: str,
     dtype: np.dtype,
 ) -> np.ndarray:
@@ -130,9 +141,7 @@ def _tap_by_tap(
     else:
         padded = np.pad(x, grow, mode=edge)  # type: ignore[call-overload]
     low = [max(-b, 0) for b, _ in pads]
-    shape = [
-        n + b + a - k + 1 for n, (b, a), k in zip(x.shape, pads, flipped.shape, strict=True)
-    ]
+    shape = [n + b + a - k + 1 for n, (b, a), k in zip(x.shape, pads, flipped.shape, strict=True)]
     total = np.zeros(shape, dtype)
     for tap in np.ndindex(flipped.shape):
         cut = tuple(slice(c + t, c + t + n) for c, t, n in zip(low, tap, shape, strict=True))
