@@ -15,8 +15,9 @@ from npconv import layout as axes
 from npconv import planner
 from npconv.dtypes import NUMERIC_KINDS, as_array, result_dtype
 from npconv.errors import ProblemError
+from npconv.integers import is_many
 from npconv.memory import nbytes_text
-from npconv.problem import ConvProblem, is_many
+from npconv.problem import ConvProblem
 
 
 class Axes(NamedTuple):

@@ -10,7 +10,6 @@ The only room with shape formulas.  All of them run in Python integers, so nothi
 from __future__ import annotations
 
 import math
-import operator
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from npconv.borders import canonical_mode
 from npconv.dtypes import compute_dtype_of
 from npconv.errors import ProblemError
+from npconv.integers import integer, is_many, per_axis
 from npconv.memory import nbytes_text
 
 PRECISIONS = ("strict", "fast")
@@ -80,9 +80,9 @@ class ConvProblem:
         batch, *size, in_channels = x_shape
         *kernel_size, _, out_channels = weight_shape
         ndim = len(size)
-        strides = _per_axis(stride, ndim, "stride", least=1)
-        dilations = _per_axis(dilation, ndim, "dilation", least=1)
-        groups = _integer(groups, "groups", least=1)
+        strides = per_axis(stride, ndim, "stride", least=1)
+        dilations = per_axis(dilation, ndim, "dilation", least=1)
+        groups = integer(groups, "groups", least=1)
         if any(k < 1 for k in kernel_size):
             raise ProblemError(f"the kernel {_times(kernel_size)} has an axis of length 0.")
         _check_channels(in_channels, weight_shape[-2], out_channels, groups)
@@ -217,32 +217,6 @@ class ConvProblem:
         return ", ".join([*parts, str(self.dtype), self.precision])
 
 
-def _integer(value: Any, name: str, least: int | None = None) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ProblemError(f"{name} is {value!r}, not an integer.") from None
-    if least is not None and number < least:
-        raise ProblemError(f"{name} is {number}, and must be at least {least}.")
-    return number
-
-
-def is_many(value: Any) -> bool:
-    """Return whether an argument is one value an axis rather than one for all."""
-    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
-
-
-def _per_axis(value: Any, ndim: int, name: str, least: int | None = None) -> tuple[int, ...]:
-    if not is_many(value):
-        return (_integer(value, name, least),) * ndim
-    if len(value) != ndim:
-        raise ProblemError(
-            f"{name} {tuple(value)} has {len(value)} entries, there are {ndim} spatial axes.",
-            rule=f"{name} is one integer, or one an axis",
-        )
-    return tuple(_integer(v, name, least) for v in value)
-
-
 def _padding(padding: Any, size: list[int], dilated: list[int], stride: tuple[int, ...]) -> Pairs:
     if isinstance(padding, str):
         return _named_padding(padding, size, dilated, stride)
@@ -252,7 +226,7 @@ def _padding(padding: Any, size: list[int], dilated: list[int], stride: tuple[in
                 f"padding {tuple(padding)} has 2 entries, there is 1 spatial axis.",
                 fix=f"for (before, after) on that axis write padding=({tuple(padding)},)",
             )
-        return tuple((p, p) for p in _per_axis(padding, len(size), "padding"))
+        return tuple((p, p) for p in per_axis(padding, len(size), "padding"))
     if len(padding) != len(size):
         raise ProblemError(
             f"padding has {len(padding)} entries, there are {len(size)} spatial axes.",
@@ -260,7 +234,7 @@ def _padding(padding: Any, size: list[int], dilated: list[int], stride: tuple[in
         )
     pairs = []
     for entry in padding:
-        before, after = _per_axis(entry, 2, "a (before, after) of padding")
+        before, after = per_axis(entry, 2, "a (before, after) of padding")
         pairs.append((before, after))
     return tuple(pairs)
 

@@ -43,7 +43,7 @@ def cost(problem: ConvProblem) -> Cost:
     one_group = padded // problem.groups if problem.groups > 1 else 0
     weights = arrays.weight_copy_nbytes(problem, True)
     workspace = held + max(turned, one_group + index + patches + product + weights)
-    moved = padded + problem.groups * (2 * patches + 2 * product + index)
+    moved: float = padded + problem.groups * (2 * patches + 2 * product + index)
     moved += arrays.in_runs(weights, 1)
     return Cost(2 * problem.macs, moved, workspace, 10 + 8 * problem.groups)
 

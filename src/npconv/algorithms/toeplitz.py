@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -168,7 +169,7 @@ def _turned(problem: ConvProblem) -> ConvProblem:
     if axis == problem.ndim - 1:
         return problem
 
-    def turn(values):  # type: ignore[no-untyped-def]
+    def turn(values: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*values[:axis], *values[axis + 1 :], values[axis])
 
     return replace(
