@@ -75,5 +75,7 @@ def run_python(block: Block, folder: Path, python: str = sys.executable) -> None
 def says_the_same(shown: str, printed: str) -> bool:
     """Equal but for spacing; estimated seconds and bytes may be another machine's."""
     if "(estimated)" in shown:
-        shown, printed = (re.sub(r"\d\S*( [KMGT]?i?B)?", "#", text) for text in (shown, printed))
+        shown, printed = (
+            re.sub(r"\d\S*( ([KMGT]iB|B|[mun]?s)\b)?", "#", text) for text in (shown, printed)
+        )
     return shown.split() == printed.split()

@@ -49,8 +49,8 @@ def test_a_wrong_output_is_seen(home):
 
 
 def test_an_estimate_may_differ_in_its_numbers_alone():
-    shown = "conv: x 3x3 (estimated)\n-> taps  1.5e-02  3 MiB\n   fft  9.0e-01  0 B"
-    assert readme_blocks.says_the_same(shown, shown.replace("1.5e-02  3 MiB", "2e-02  7.25 KiB"))
+    shown = "conv: x 3x3 (estimated)\n-> taps  1.5 ms  3 MiB\n   fft  0.9 s  0 B"
+    assert readme_blocks.says_the_same(shown, shown.replace("1.5 ms  3 MiB", "2e+03 s  7 KiB"))
     assert not readme_blocks.says_the_same(shown, shown.replace("taps", "naive"))
     assert not readme_blocks.says_the_same("1 2", "1 3")
 

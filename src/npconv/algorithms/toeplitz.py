@@ -174,10 +174,11 @@ def _turned(problem: ConvProblem) -> ConvProblem:
 
     return replace(
         problem,
-        **{
-            name: turn(getattr(problem, name))
-            for name in ("size", "kernel_size", "stride", "padding", "dilation")
-        },
+        size=turn(problem.size),
+        kernel_size=turn(problem.kernel_size),
+        stride=turn(problem.stride),
+        padding=turn(problem.padding),
+        dilation=turn(problem.dilation),
     )
 
 
