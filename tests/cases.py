@@ -84,14 +84,9 @@ def same_kinds(name, out, want):
 @contextlib.contextmanager
 def small_tiles(nbytes=256):
     """Let tiles and blocks be so small that small problems have several, with seams between."""
-    now = {
-        "TILE_NBYTES": nbytes,
-        "SHARE_NBYTES": nbytes,
-        "CORE_NBYTES": nbytes,
-        "_BLOCK": 3,
-        "_WORKSPACE": nbytes,
-        "_best_length": lambda need, span, dims: span + 1,
-    }
+    now = {name: nbytes for name in vars(arrays) if name.endswith("_NBYTES")}
+    assert now, "arrays names its limits in bytes"
+    now |= {"_BLOCK": 3, "_WORKSPACE": nbytes, "_best_length": lambda need, span, dims: span + 1}
     before = [
         (owner, name, getattr(owner, name))
         for owner in (arrays, *ALGORITHMS.values())
@@ -158,6 +153,7 @@ def problems(draw, max_ndim=3, modes=tuple(oracle.PAD_MODES), max_size=None):
         for values, value in zip(
             (sizes, kernels, strides, dilations, pads),
             (size, kernel, stride, dilation, (before, after)),
+            strict=True,
         ):
             values.append(value)
     return Case(
@@ -190,7 +186,7 @@ def _strided(array):
 
 def _odd_strides(array):
     """Give axes of length 1 strides that lead nowhere."""
-    strides = [10**15 + 1 if n == 1 else s for n, s in zip(array.shape, array.strides)]
+    strides = [10**15 + 1 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True)]
     return np.lib.stride_tricks.as_strided(array, array.shape, strides)
 
 

@@ -35,7 +35,10 @@ def pad(x, padding, padding_mode="zeros", first=2):
     none = ((0, 0),) * first
     grow = none + tuple((max(b, 0), max(a, 0)) for b, a in padding)
     x = np.pad(x, grow, mode=PAD_MODES[padding_mode])
-    crop = tuple(slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape[first:], padding))
+    crop = tuple(
+        slice(max(-b, 0), n - max(-a, 0))
+        for n, (b, a) in zip(x.shape[first:], padding, strict=True)
+    )
     return x[(slice(None),) * first + crop]
 
 
@@ -59,7 +62,7 @@ def direct(
     stride, dilation, padding = per_axis(stride, d), per_axis(dilation, d), pairs(padding, d)
     padded = pad(x.astype(dtype), padding, padding_mode)
     weight = weight.astype(dtype)
-    spans = tuple(e * (k - 1) + 1 for e, k in zip(dilation, weight.shape[2:]))
+    spans = tuple(e * (k - 1) + 1 for e, k in zip(dilation, weight.shape[2:], strict=True))
     windows = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + d)))
     steps = tuple(slice(None, None, s) for s in stride)
     holes = tuple(slice(None, None, e) for e in dilation)
@@ -68,9 +71,7 @@ def direct(
     where, tap = list(range(3, 3 + d)), list(range(3 + d, 3 + 2 * d))
     parts = [
         np.einsum(part, [n, c, *where, *tap], kernel, [o, c, *tap], [n, o, *where])
-        for part, kernel in zip(
-            np.split(windows, groups, axis=1), np.split(weight, groups, axis=0)
-        )
+        for part, kernel in zip(np.split(windows, groups, 1), np.split(weight, groups), strict=True)
     ]
     out = np.concatenate(parts, axis=1)
     if bias is not None:

@@ -96,16 +96,14 @@ def test_a_kernel_larger_than_the_image_wraps_round_it():
 def test_other_names(alias, mode):
     x, weight = np.arange(1.0, 9).reshape(1, 1, 8), np.array([[[1.0, 2, 3]]])
     np.testing.assert_array_equal(
-        conv(x, weight, padding=2, padding_mode=alias), conv(x, weight, padding=2, padding_mode=mode)
+        conv(x, weight, padding=2, padding_mode=alias),
+        conv(x, weight, padding=2, padding_mode=mode),
     )
 
 
 def tensorflow(size, span, stride):
     """The rule as TensorFlow's documentation states it."""
-    if size % stride == 0:
-        total = max(span - stride, 0)
-    else:
-        total = max(span - size % stride, 0)
+    total = max(span - (size % stride or stride), 0)
     return total // 2, total - total // 2
 
 

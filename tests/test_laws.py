@@ -9,7 +9,9 @@ import oracle
 
 RANKS = [(2, 4, 17), (2, 4, 8, 9), (2, 4, 5, 6, 4)]
 KERNELS = [(6, 4, 5), (6, 4, 3, 4), (6, 4, 3, 2, 3)]
-SHAPES = pytest.mark.parametrize(("x_shape", "weight_shape"), list(zip(RANKS, KERNELS)))
+SHAPES = pytest.mark.parametrize(
+    ("x_shape", "weight_shape"), list(zip(RANKS, KERNELS, strict=True))
+)
 ALGORITHM = pytest.mark.parametrize("algorithm", npconv.algorithms())
 
 

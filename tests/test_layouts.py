@@ -64,14 +64,13 @@ def test_default_weight_layouts(layout, default):
     x, weight = np.ones(x_shape), np.ones(shape)
     out = conv(x, weight, layout=layout)
     np.testing.assert_array_equal(out, conv(x, weight, layout=layout, weight_layout=default))
-    for letter, n in zip(letters, out.shape):
-        size, k = {"L": "W"}.get(letter, letter), {"L": "W"}.get(letter, letter)
+    for letter, n in zip(letters.replace("L", "W"), out.shape, strict=True):
         if letter == "C":
             assert n == 3
         elif letter == "N":
             assert n == 2
         else:
-            assert n == SIZES[size] - KERNEL[k] + 1
+            assert n == SIZES[letter] - KERNEL[letter] + 1
 
 
 def test_none_means_channels_first_by_rank():
@@ -118,9 +117,7 @@ def test_any_other_letter_is_a_spatial_axis():
     for name, out in cases.each(x, weight, layout="TDHW", padding=1):
         cases.same_numbers(name, out, want)
     turned_weight = weight.transpose(3, 1, 0, 2)
-    for name, out in cases.each(
-        x, turned_weight, layout="TDHW", weight_layout="WDTH", padding=1
-    ):
+    for name, out in cases.each(x, turned_weight, layout="TDHW", weight_layout="WDTH", padding=1):
         cases.same_numbers(name, out, want)
 
 
@@ -129,9 +126,7 @@ def test_geometry_follows_the_order_of_the_letters():
     geometry = {"stride": (1, 3), "padding": ((2, 0), (1, 4)), "dilation": (2, 1)}
     out = conv(x, weight, layout="NHWC", **geometry)
     swapped = {name: value[::-1] for name, value in geometry.items()}
-    other = conv(
-        x.swapaxes(1, 2), weight, layout="NWHC", weight_layout="HWIO", **swapped
-    )
+    other = conv(x.swapaxes(1, 2), weight, layout="NWHC", weight_layout="HWIO", **swapped)
     np.testing.assert_array_equal(out, other.swapaxes(1, 2))
 
 
@@ -186,7 +181,7 @@ def test_plans_name_the_letters_too():
         ((5, 5), (3, 3), {"layout": 5}, r"layout is 5, not a string of axis letters"),
         ((5, 5), (3, 3), {"layout": ["H", "W"]}, r"layout is \['H', 'W'\], not a string"),
         ((5, 5), (3, 3, 3), {"layout": "HW"}, r"weight has 3 axes, and beside x's layout HW"),
-        ((5, 5), (3, 3), {"layout": "HW", "weight_layout": "HN"}, r"has the letter N, which weight"),
+        ((5, 5), (3, 3), {"layout": "HW", "weight_layout": "HN"}, r"has the letter N, which w"),
         ((5, 5), (3, 3), {"layout": "HW", "weight_layout": "HD"}, r"has the spatial axes HD, x's"),
         ((5, 5), (3, 3), {"layout": "HW", "weight_layout": "OI"}, r"has the spatial axes none"),
         ((5, 5), (3, 3), {"layout": "HW", "weight_layout": "HHW"}, r"names an axis twice"),

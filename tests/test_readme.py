@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import readme_blocks
 
 NPCONV = str(Path(sys.executable).with_name("npconv"))

@@ -8,9 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import readme_blocks
 
 import npconv
+import readme_blocks
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,10 +15,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from npconv import borders
 from npconv.problem import ConvProblem
+from npconv.threads import for_each
 
-TILE_NBYTES = 1 << 23  # stays in a shared cache; its matmul is worth BLAS's threads
-SHARE_NBYTES = 1 << 22  # long enough to be worth handing to a thread
-
+TILE_NBYTES = 1 << 22  # of a tile: in cache, and long enough to be worth handing to a thread
+WORTH_SHARING = 1 << 22  # multiply-adds: below it waking a thread costs what it saves
 _RUN_START = 8  # elements that could have been copied in the time a run takes to begin
 
 
@@ -31,12 +31,13 @@ def region(
 ) -> np.ndarray:
     """Return padded x from `start` to `stop` (padded coordinates) in the compute dtype.
 
-    A view of x where that will do, else a new array in x's memory order.  `stop` may lie past the
-    end: what stands there is what the padding mode puts there.
+    A view of x where that will do, else a new array in x's memory order.  `stop` is by default
+    where the last window ends, and may lie past the end: the padding mode goes on there.
     """
     dtype = dtype or problem.compute_dtype
+    stop = stop or problem.reach(problem.out_size, problem.out_size)[1]
     low = [a - b for a, (b, _) in zip(start or [0] * problem.ndim, problem.padding, strict=True)]
-    high = [z - b for z, (b, _) in zip(stop or problem.padded_size, problem.padding, strict=True)]
+    high = [z - b for z, (b, _) in zip(stop, problem.padding, strict=True)]
     if all(a >= 0 and z <= n for a, z, n in zip(low, high, problem.size, strict=True)):
         inside = x[(slice(None), *map(slice, low, high))]
         return inside if x.dtype == dtype else inside.astype(dtype, order="K")
@@ -123,19 +124,35 @@ def weight_matrix(problem: ConvProblem, weight: np.ndarray, taps_first: bool) ->
     split = weight.reshape(*weight.shape[:-1], problem.groups, problem.group_outputs)
     order = [d + 1, *range(d), d, d + 2] if taps_first else [d + 1, d, *range(d), d + 2]
     shape = (problem.groups, problem.terms, problem.group_outputs)
-    return split.transpose(order).reshape(shape).astype(problem.compute_dtype, copy=False)
+    split = split.transpose(order)
+    if split.dtype != problem.compute_dtype:
+        split = split.astype(problem.compute_dtype, order="C")  # so that reshape copies no more
+    return split.reshape(shape)
 
 
 def multiply(
     problem: ConvProblem, patches: np.ndarray, weights: np.ndarray, out: np.ndarray
 ) -> None:
     """Write patches @ weights to a canonical piece of out, multiplied the way x lies in memory."""
-    if problem.channels_last:
-        product = np.matmul(patches, weights)
-    else:
-        product = np.matmul(weights.swapaxes(1, 2), patches.swapaxes(1, 2)).swapaxes(1, 2)
-    split = product.reshape(len(patches), *out.shape[:-1], problem.group_outputs)
-    target = out.reshape(*out.shape[:-1], len(patches), problem.group_outputs)
+    groups, rows, terms = patches.shape
+    outputs = weights.shape[2]
+    shape = (groups, rows, outputs) if problem.channels_last else (groups, outputs, rows)
+    product = np.empty(shape, problem.compute_dtype)
+
+    def step(span: slice) -> None:
+        if problem.channels_last:
+            np.matmul(patches[:, span], weights, out=product[:, span])
+        else:
+            turned = patches[:, span].swapaxes(1, 2)
+            np.matmul(weights.swapaxes(1, 2), turned, out=product[:, :, span])
+
+    shares = max(min(groups * rows * terms * outputs // WORTH_SHARING, rows, 16), 1)
+    each = -(-rows // shares)
+    for_each([slice(a, min(a + each, rows)) for a in range(0, rows, each)], step)
+    if not problem.channels_last:
+        product = product.swapaxes(1, 2)
+    split = product.reshape(groups, *out.shape[:-1], outputs)
+    target = out.reshape(*out.shape[:-1], groups, outputs)
     target[...] = np.moveaxis(split, 0, -2)
 
 

@@ -122,6 +122,11 @@ class Door:
                 f"bias has shape {bias.shape}, weight has {problem.out_channels} output channels.",
                 rule="bias is (O,), or a single number",
             )
+        if bias is not None and not np.can_cast(bias.dtype, problem.dtype, "same_kind"):
+            raise ProblemError(
+                f"bias has dtype {bias.dtype}, the plan's result only {problem.dtype}.",
+                fix="convert bias first, or call npconv.conv, whose result follows bias too",
+            )
         if out is None:
             result, view = self.empty_out(problem)
             chosen.run(self.x, self.weight, bias, view)
@@ -229,9 +234,12 @@ def _frozen(value: Any) -> Any:
 def byte_count(value: Any) -> int:
     """Return a memory limit as an int, or raise ProblemError."""
     try:
-        return operator.index(value)
+        limit = operator.index(value)
     except TypeError:
         raise ProblemError(f"memory_limit is {value!r}, not a number of bytes.") from None
+    if limit < 0:
+        raise ProblemError(f"memory_limit is {limit} bytes, and must be at least 0.")
+    return limit
 
 
 def facts(

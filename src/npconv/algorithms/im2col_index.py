@@ -69,11 +69,12 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
 def patch_index(problem: ConvProblem) -> np.ndarray:
     """Return for each (window, tap) the flat position it reads in one padded image, int64."""
     index = np.zeros((1, 1), np.int64)
+    _, extent = problem.reach(problem.out_size, problem.out_size)
     for axis in range(problem.ndim):
         stride, dilation = problem.stride[axis], problem.dilation[axis]
         window = np.array([i * stride for i in range(problem.out_size[axis])], np.int64)
         tap = np.array([u * dilation for u in range(problem.kernel_size[axis])], np.int64)
-        step = math.prod(problem.padded_size[axis + 1 :])
+        step = math.prod(extent[axis + 1 :])
         index = index[:, None, :, None] + (window[:, None, None] + tap) * step
         index = index.reshape(index.shape[0] * index.shape[1], -1)
     return index

@@ -24,9 +24,11 @@ import numpy as np
 from npconv import arrays
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
+from npconv.threads import for_each, num_threads
 
 NAME = "im2col_tiled"
 SPREADS = False
+_SHARES = 4  # tiles to share out, so that threads end together
 
 
 def why_not(problem: ConvProblem) -> str:
@@ -42,23 +44,30 @@ def cost(problem: ConvProblem) -> Cost:
     patches, product = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
     moved = arrays.copy_nbytes(problem, patches) + product + arrays.in_runs(weights, 1)
     moved += count * arrays.region_nbytes(problem, tile)
-    workspace = _nbytes(problem, tile) + weights
+    workspace = min(num_threads(), count) * _nbytes(problem, tile) + weights
     return Cost(2 * problem.macs, moved, workspace, count * (10 + problem.groups))
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
     """Write out tile by tile."""
     weights = arrays.weight_matrix(problem, weight, taps_first=problem.channels_last)
-    for images, *spans in arrays.tiles(problem, _tile(problem)):
+
+    def step(tile: tuple[tuple[int, int], ...]) -> None:
+        images, *spans = tile
         start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
         piece = arrays.region(problem, x[slice(*images)], start, stop)
         view = arrays.windows(problem, piece, [z - a for a, z in spans])
         target = out[(slice(*images), *(slice(*span) for span in spans))]
         arrays.multiply(problem, arrays.patch_matrix(problem, view), weights, target)
 
+    for_each(arrays.tiles(problem, _tile(problem)), step)
+
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
-    return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), arrays.TILE_NBYTES)
+    limit = arrays.TILE_NBYTES
+    if problem.macs > arrays.WORTH_SHARING:
+        limit = min(limit, max(_nbytes(problem, problem.out_shape[:-1]) // _SHARES, 1 << 16))
+    return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), limit)
 
 
 def _nbytes(problem: ConvProblem, tile: Sequence[int]) -> int:

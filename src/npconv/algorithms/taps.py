@@ -2,12 +2,13 @@
 
 ::
 
-    for each tap (u, v):
-        shifted = padded[:, u*d :: s, v*d :: s, :]     a view   (N, OH, OW, C)
-        out    += shifted @ weight[u, v]                        (C, O)
+    for each tile of out, small enough for a core's cache:
+        for each tap (u, v):
+            shifted = padded[:, u*d :: s, v*d :: s, :]     a view   (N, OH, OW, C)
+            out    += shifted @ weight[u, v]                        (C, O)
 
-Cost: the definition's flops in taps * groups matmuls, and taps passes over out.
-Memory: the padded x and one product the size of out.  Error: that of the direct sum.
+Cost: the definition's flops in taps * groups matmuls a tile, and taps passes over out.
+Memory: the padded x and a tile's product.  Error: that of the direct sum.
 When not to use it: when taps are many and channels few, the passes over out cost more than the
 arithmetic; prefer toeplitz or fft there.
 """
@@ -15,15 +16,18 @@ arithmetic; prefer toeplitz or fft there.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from npconv import arrays
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
+from npconv.threads import for_each, num_threads
 
 NAME = "taps"
 SPREADS = False
+_TILE_NBYTES = 1 << 18  # a product stays in one core's cache while the taps pass over it
 
 
 def why_not(problem: ConvProblem) -> str:
@@ -35,10 +39,14 @@ def cost(problem: ConvProblem) -> Cost:
     """Return the matmuls, and taps passes that read a product and read and write out."""
     padded = arrays.region_nbytes(problem, problem.out_shape[:-1]) if problem.copies_x else 0
     product = math.prod(problem.out_shape) * problem.itemsize
+    weights = math.prod(problem.weight_shape) * problem.itemsize
     row = max(problem.out_size[-1], 1)
-    workspace = padded + product * (2 if problem.dtype.kind in "iu" else 1)
-    if problem.weight_dtype != problem.compute_dtype:
-        workspace += problem.group_channels * problem.out_channels * problem.itemsize
+    tile = _tile(problem)
+    count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
+    ready = problem.weight_channels_last and problem.weight_dtype == problem.compute_dtype
+    workspace = (
+        padded + (0 if ready else weights) + min(num_threads(), count) * _nbytes(problem, tile)
+    )
     if problem.group_channels == 1:
         run = problem.out_channels if problem.channels_last else problem.out_size[-1]
         passes = problem.taps * product * (5 + 40 / max(run, 1))
@@ -46,9 +54,8 @@ def cost(problem: ConvProblem) -> Cost:
     else:
         passes = problem.taps * product * 4
         if problem.taps > 1 and not problem.weight_channels_last:
-            # matmul cannot read a tap whose inputs and outputs are both apart in memory.
-            weight = math.prod(problem.weight_shape) * problem.itemsize
-            passes += 5 * arrays.in_runs(weight, 1)
+            # A tap whose inputs and outputs are both apart in memory is gathered for matmul.
+            passes += 5 * arrays.in_runs(weights, 1)
         steps = problem.taps * problem.groups * (3 + problem.batch * problem.pixels // row)
     return Cost(2 * problem.macs, padded + passes, workspace, steps)
 
@@ -56,16 +63,38 @@ def cost(problem: ConvProblem) -> Cost:
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
     """Write out as the sum of its taps."""
     padded = arrays.region(problem, x)
-    total = out if out.dtype == problem.compute_dtype else np.empty_like(out, problem.compute_dtype)
-    product = np.empty_like(total)
-    for number, tap in enumerate(np.ndindex(*problem.kernel_size)):
-        shifted = arrays.tap_view(problem, padded, tap, problem.out_size)
-        target = product if number else total
-        _product(problem, shifted, weight[tap].astype(problem.compute_dtype, copy=False), target)
-        if number:
-            total += product
-    if total is not out:
-        out[...] = total
+    weights = [
+        np.ascontiguousarray(weight[tap], problem.compute_dtype)
+        for tap in np.ndindex(*problem.kernel_size)
+    ]
+
+    def step(tile: tuple[tuple[int, int], ...]) -> None:
+        images, *spans = tile
+        start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
+        piece = padded[(slice(*images), *map(slice, start, stop))]
+        target = out[(slice(*images), *(slice(*span) for span in spans))]
+        in_place = target.dtype == problem.compute_dtype
+        total = target if in_place else np.empty_like(target, problem.compute_dtype)
+        product = np.empty_like(total)
+        for number, tap in enumerate(np.ndindex(*problem.kernel_size)):
+            shifted = arrays.tap_view(problem, piece, tap, [z - a for a, z in spans])
+            _product(problem, shifted, weights[number], product if number else total)
+            if number:
+                total += product
+        if not in_place:
+            target[...] = total
+
+    for_each(arrays.tiles(problem, _tile(problem)), step)
+
+
+def _tile(problem: ConvProblem) -> tuple[int, ...]:
+    limit = _TILE_NBYTES if problem.macs > arrays.WORTH_SHARING else arrays.TILE_NBYTES
+    return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), limit)
+
+
+def _nbytes(problem: ConvProblem, tile: Sequence[int]) -> int:
+    one = math.prod(tile) * problem.out_channels * problem.itemsize
+    return one * (2 if problem.dtype.kind in "iu" else 1)
 
 
 def _product(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:

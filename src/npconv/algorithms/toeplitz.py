@@ -39,8 +39,7 @@ from npconv.threads import for_each, num_threads
 NAME = "toeplitz"
 SPREADS = True
 _BLOCK = 32  # outputs a block: the matmul is wide enough, and L stays near B
-_SERIAL_MACS = 1 << 18  # OpenBLAS's bound for starting threads of its own
-_LEAST_BLOCKS = 8  # fewer make a matmul slow
+_BLOCKS = 64  # blocks a matmul: its operands stay in the first cache
 
 
 def why_not(problem: ConvProblem) -> str:
@@ -65,7 +64,7 @@ def cost(problem: ConvProblem) -> Cost:
     run = span if along else 1  # turned or channels-last, the blocks are gathered one by one
     moved = arrays.in_runs(2 * copies + products, run) + products * 1.5 * (rows - 1) + 3 * matrices
     steps = p.kernel_size[-1] * 6 + count * (15 + 3 * rows)
-    at_once = min(_threads(p), count)
+    at_once = min(num_threads(), count)
     return Cost(flops, moved, at_once * _peak(p, tile) + matrices, steps)
 
 
@@ -81,7 +80,7 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
         target = out[(slice(*images), *(slice(*span) for span in spans))]
         _tile_forward(problem, x[slice(*images)], matrices, spans, target)
 
-    for_each(arrays.tiles(problem, _tile(problem)), step, _threads(problem))
+    for_each(arrays.tiles(problem, _tile(problem)), step)
 
 
 def _tile_forward(
@@ -191,26 +190,12 @@ def _block(problem: ConvProblem) -> tuple[int, int]:
 def _count(problem: ConvProblem, width: int) -> tuple[int, int]:
     """Return how many blocks cover `width` outputs, and how many of them go into one matmul."""
     count = -(-width // _block(problem)[0])
-    each = min(count, max(_SERIAL_MACS // _block_macs(problem), _LEAST_BLOCKS), 64)
+    each = min(count, _BLOCKS)
     return -(-count // each) * each, each
 
 
-def _block_macs(problem: ConvProblem) -> int:
-    """Return the multiply-adds of one block with one matrix."""
-    block, span = _block(problem)
-    return span * problem.group_channels * block * problem.group_outputs
-
-
-def _threads(problem: ConvProblem) -> int:
-    """Return how many threads share the tiles: one where BLAS starts its own for each matmul.
-
-    Matmuls below that size leave the threads to the tiles, which never wait for one another.
-    """
-    return num_threads() if _LEAST_BLOCKS * _block_macs(problem) <= _SERIAL_MACS else 1
-
-
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
-    return arrays.tile_shape(problem, lambda tile: _peak(problem, tile), arrays.SHARE_NBYTES)
+    return arrays.tile_shape(problem, lambda tile: _peak(problem, tile), arrays.TILE_NBYTES)
 
 
 def _peak(problem: ConvProblem, tile: Sequence[int]) -> int:
