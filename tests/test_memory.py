@@ -24,8 +24,9 @@ LAYERS = {
     "sound": ((4, 8, 25000), (8, 8, 9), {"padding": 4}, None),
     "dilated": ((4, 40, 40, 32), (3, 3, 16, 64), {"groups": 2, "dilation": 2}, "NHWC"),
     "few windows": ((1, 1, 220, 1300), (1, 1, 20, 20), {"stride": 15, "padding": 10}, None),
-    "very few": ((1, 1, 400, 800), (1, 1, 5, 5), {"stride": 90, "padding": 2}, None),
+    "very few": ((1, 2, 300, 600), (1, 2, 5, 5), {"stride": 90, "padding": 2}, None),
 }
+BUFFERS = 2e5  # what NumPy's loops may hold while they work, 8192 elements an operand
 # The slow ones are measured where they take so many steps at most.
 STEPS = {
     "naive": (lambda problem: problem.macs, 20_000),
@@ -83,7 +84,7 @@ def test_workspace_is_the_measured_peak(layer, dtype, threads):
         if used > 1e6:
             assert 0.9 <= used / row.workspace <= 1.1, (row.algorithm, used, row.workspace)
         else:
-            assert used <= 1.1 * row.workspace + 1e5, (row.algorithm, used, row.workspace)
+            assert used <= 1.1 * row.workspace + 3 * BUFFERS, (row.algorithm, used, row.workspace)
     assert len(ran) >= 4
     assert layer != "few windows" or "im2col_loop" in ran
     assert layer != "very few" or "naive" in ran
@@ -98,7 +99,7 @@ def test_threads_take_no_more_than_the_plan_says(layer, threads):
         if row.algorithm not in STEPS and not row.why_not:
             keywords = {"layout": layout, "algorithm": row.algorithm, **geometry}
             used = peak(x, weight, **keywords)
-            assert used <= 1.1 * row.workspace + 2e5, (row.algorithm, used, row.workspace)
+            assert used <= 1.1 * row.workspace + 3 * BUFFERS, (row.algorithm, used, row.workspace)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +120,8 @@ def test_im2col_tiled_stays_under_its_limit(
     x, weight = full_range(x_shape, dtype), full_range(weight_shape, dtype)
     used = peak(x, weight, algorithm="im2col_tiled", **keywords)
     row = next(r for r in plan(x, weight, **keywords).rows if r.algorithm == "im2col_tiled")
-    assert used <= number * arrays.TILE_NBYTES + 8 * weight.size + 1e5
-    assert used <= 1.1 * row.workspace
+    assert used <= number * arrays.TILE_NBYTES + 8 * weight.size + number * BUFFERS
+    assert used <= 1.1 * row.workspace + number * BUFFERS
     if number == 1:  # of more, the last may come too late to help
         assert used >= 0.9 * row.workspace
 

@@ -15,10 +15,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from npconv import borders
 from npconv.problem import ConvProblem
-from npconv.threads import for_each
+from npconv.threads import for_each, serial_blas
 
 TILE_NBYTES = 1 << 22  # of a tile: in cache, and long enough to be worth handing to a thread
 WORTH_SHARING = 1 << 22  # multiply-adds: below it waking a thread costs what it saves
+_SHARES = 8  # of one product
 _RUN_START = 8  # elements that could have been copied in the time a run takes to begin
 
 
@@ -139,16 +140,22 @@ def multiply(
     shape = (groups, rows, outputs) if problem.channels_last else (groups, outputs, rows)
     product = np.empty(shape, problem.compute_dtype)
 
-    def step(span: slice) -> None:
-        if problem.channels_last:
-            np.matmul(patches[:, span], weights, out=product[:, span])
-        else:
-            turned = patches[:, span].swapaxes(1, 2)
-            np.matmul(weights.swapaxes(1, 2), turned, out=product[:, :, span])
+    by_rows = rows >= outputs  # the larger side is shared out: the other's operand is read often
 
-    shares = max(min(groups * rows * terms * outputs // WORTH_SHARING, rows, 16), 1)
-    each = -(-rows // shares)
-    for_each([slice(a, min(a + each, rows)) for a in range(0, rows, each)], step)
+    def step(span: slice) -> None:
+        some_rows, some_outputs = (span, slice(None)) if by_rows else (slice(None), span)
+        left, right = patches[:, some_rows], weights[:, :, some_outputs]
+        if problem.channels_last:
+            np.matmul(left, right, out=product[:, some_rows, some_outputs])
+        else:
+            turned = product[:, some_outputs, some_rows]
+            np.matmul(right.swapaxes(1, 2), left.swapaxes(1, 2), out=turned)
+
+    length = rows if by_rows else outputs
+    shares = max(min(groups * rows * terms * outputs // WORTH_SHARING, length // 16, _SHARES), 1)
+    each = -(-length // shares)
+    with serial_blas():
+        for_each([slice(a, min(a + each, length)) for a in range(0, length, each)], step)
     if not problem.channels_last:
         product = product.swapaxes(1, 2)
     split = product.reshape(groups, *out.shape[:-1], outputs)

@@ -41,6 +41,9 @@ def num_threads() -> int:
 def for_each(items: Iterable[_T], step: Callable[[_T], None]) -> None:
     """Call step(item) for every item, on several threads; raise what a step raises."""
     queue = deque(items)
+    if len(queue) == 1:  # the threads are left to what the step itself shares out
+        step(queue.pop())
+        return
     helpers = min(num_threads(), len(queue)) - 1
 
     def work() -> None:
@@ -59,7 +62,7 @@ def for_each(items: Iterable[_T], step: Callable[[_T], None]) -> None:
         for item in queue:
             step(item)
         return
-    with _serial_blas():
+    with serial_blas():
         if helpers < 1:
             work()
             return
@@ -129,7 +132,7 @@ class _Holders:
 
 
 @contextmanager
-def _serial_blas() -> Iterator[None]:
+def serial_blas() -> Iterator[None]:
     """Hold BLAS to one thread until the last of the calls that want it so has ended."""
     with _Holders.lock:
         if _Holders.count == 0:

@@ -38,8 +38,9 @@ def cost(problem: ConvProblem) -> Cost:
     padded = arrays.region_nbytes(problem, tile)
     patches, product = (n // problem.groups for n in arrays.im2col_nbytes(problem, tile))
     index = 8 * problem.pixels * problem.taps
-    held = padded if problem.copies_x or not problem.channels_last else 0
-    turned = padded if problem.copies_x and not problem.channels_last else 0
+    turns = problem.in_channels > 1 and not problem.channels_last
+    held = padded if problem.copies_x or turns else 0
+    turned = padded if problem.copies_x and turns else 0
     one_group = padded // problem.groups if problem.groups > 1 else 0
     weights = arrays.weight_copy_nbytes(problem, True)
     workspace = held + max(turned, one_group + index + patches + product + weights)

@@ -28,6 +28,7 @@ from npconv.threads import for_each, num_threads
 
 NAME = "im2col_tiled"
 SPREADS = False
+_LEAST_ROWS = 128  # in a tile
 _SHARES = 4  # tiles to share out, so that threads end together
 
 
@@ -64,9 +65,13 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
 
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
-    limit = arrays.TILE_NBYTES
-    if problem.macs > arrays.WORTH_SHARING:
-        limit = min(limit, max(_nbytes(problem, problem.out_shape[:-1]) // _SHARES, 1 << 16))
+    # Weight is read anew for each tile: rows that are few beside its columns are one tile.
+    rows = problem.batch * problem.pixels
+    shares = min(rows // max(problem.group_outputs, _LEAST_ROWS), _SHARES)
+    whole = _nbytes(problem, problem.out_shape[:-1])
+    limit = min(arrays.TILE_NBYTES, whole // max(shares, 1))
+    if problem.macs <= arrays.WORTH_SHARING:
+        limit = arrays.TILE_NBYTES
     return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), limit)
 
 

@@ -43,19 +43,17 @@ def cost(problem: ConvProblem) -> Cost:
     row = max(problem.out_size[-1], 1)
     tile = _tile(problem)
     count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
-    ready = problem.weight_channels_last and problem.weight_dtype == problem.compute_dtype
-    workspace = (
-        padded + (0 if ready else weights) + min(num_threads(), count) * _nbytes(problem, tile)
-    )
+    apart = problem.taps > 1 and problem.group_channels > 1 and not problem.weight_channels_last
+    copied = weights if apart or problem.weight_dtype != problem.compute_dtype else 0
+    workspace = padded + copied + min(num_threads(), count) * _nbytes(problem, tile)
     if problem.group_channels == 1:
         run = problem.out_channels if problem.channels_last else problem.out_size[-1]
         passes = problem.taps * product * (5 + 40 / max(run, 1))
         steps = 3 * problem.taps
     else:
-        passes = problem.taps * product * 4
-        if problem.taps > 1 and not problem.weight_channels_last:
-            # A tap whose inputs and outputs are both apart in memory is gathered for matmul.
-            passes += 5 * arrays.in_runs(weights, 1)
+        # The weight is read for each row of pixels, and gathered first where it lies apart.
+        passes = problem.taps * product * 4 + weights * problem.batch * problem.pixels // row
+        passes += 5 * arrays.in_runs(weights, 1) if apart else 0
         steps = problem.taps * problem.groups * (3 + problem.batch * problem.pixels // row)
     return Cost(2 * problem.macs, padded + passes, workspace, steps)
 
@@ -64,7 +62,7 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
     """Write out as the sum of its taps."""
     padded = arrays.region(problem, x)
     weights = [
-        np.ascontiguousarray(weight[tap], problem.compute_dtype)
+        _for_matmul(weight[tap].astype(problem.compute_dtype, copy=False))
         for tap in np.ndindex(*problem.kernel_size)
     ]
 
@@ -85,6 +83,11 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
             target[...] = total
 
     for_each(arrays.tiles(problem, _tile(problem)), step)
+
+
+def _for_matmul(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix that BLAS can read: its rows or its columns in one piece."""
+    return matrix if matrix.itemsize in matrix.strides else np.ascontiguousarray(matrix)
 
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
