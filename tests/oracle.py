@@ -99,9 +99,9 @@ def transform_allowed(x, weight, bias=None, *, dtype, unit=2.0**-53, **geometry)
     """Twice that for a strict transform, and its own floor: float64 rounding of whole tiles.
 
     A transform mixes all of a tile, so an output whose window holds nothing but zeros is off by
-    the rounding of its neighbours: `unit` times the norms of x and weight.
+    the rounding of its neighbours: some `unit` times the norms of x and weight.
     """
-    floor = unit * np.linalg.norm(np.ravel(x)) * np.linalg.norm(np.ravel(weight))
+    floor = 4 * unit * np.linalg.norm(np.ravel(x)) * np.linalg.norm(np.ravel(weight))
     return 2 * allowed(x, weight, bias, dtype=dtype, **geometry) + floor
 
 

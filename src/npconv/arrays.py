@@ -15,10 +15,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from npconv import borders
 from npconv.problem import ConvProblem
-from npconv.threads import for_each, serial_blas
+from npconv.threads import for_each
 
 TILE_NBYTES = 1 << 22  # of a tile: in cache, and long enough to be worth handing to a thread
-WORTH_SHARING = 1 << 22  # multiply-adds: below it waking a thread costs what it saves
+WORTH_SHARING = 1 << 24  # multiply-adds a thread should have, for what waking it costs
 _SHARES = 8  # of one product
 _RUN_START = 8  # elements that could have been copied in the time a run takes to begin
 
@@ -154,8 +154,7 @@ def multiply(
     length = rows if by_rows else outputs
     shares = max(min(groups * rows * terms * outputs // WORTH_SHARING, length // 16, _SHARES), 1)
     each = -(-length // shares)
-    with serial_blas():
-        for_each([slice(a, min(a + each, length)) for a in range(0, length, each)], step)
+    for_each([slice(a, min(a + each, length)) for a in range(0, length, each)], step)
     if not problem.channels_last:
         product = product.swapaxes(1, 2)
     split = product.reshape(groups, *out.shape[:-1], outputs)

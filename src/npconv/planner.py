@@ -16,6 +16,7 @@ from npconv.dtypes import exact_float, largest, largest_of
 from npconv.errors import ProblemError, UnsupportedError
 from npconv.memory import nbytes_text, physical_memory
 from npconv.problem import ConvProblem
+from npconv.threads import serial_blas
 
 EFFORTS = ("estimate", "measure")
 _HOPELESS = 20  # times the best estimate: what measuring does not try
@@ -97,7 +98,7 @@ class Plan:
         problem = self.problem
         if out.size == 0:
             return
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), serial_blas():
             half = problem.dtype != problem.compute_dtype and problem.dtype.kind == "f"
             target = np.empty_like(out, problem.compute_dtype) if half else out
             if problem.terms == 0:

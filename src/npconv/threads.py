@@ -62,20 +62,19 @@ def for_each(items: Iterable[_T], step: Callable[[_T], None]) -> None:
         for item in queue:
             step(item)
         return
-    with serial_blas():
-        if helpers < 1:
-            work()
-            return
-        pool = _pool()
-        _keep_off_this_cpu()
-        futures = [pool.submit(contextvars.copy_context().run, work) for _ in range(helpers)]
-        try:
-            work()
-        finally:
-            queue.clear()
-            for future in futures:
-                if not future.cancel():
-                    future.result()
+    if helpers < 1:
+        work()
+        return
+    pool = _pool()
+    _keep_off_this_cpu()
+    futures = [pool.submit(contextvars.copy_context().run, work) for _ in range(helpers)]
+    try:
+        work()
+    finally:
+        queue.clear()
+        for future in futures:
+            if not future.cancel():
+                future.result()
 
 
 class _Workers:

@@ -66,12 +66,9 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
     # Weight is read anew for each tile: rows that are few beside its columns are one tile.
-    rows = problem.batch * problem.pixels
-    shares = min(rows // max(problem.group_outputs, _LEAST_ROWS), _SHARES)
-    whole = _nbytes(problem, problem.out_shape[:-1])
-    limit = min(arrays.TILE_NBYTES, whole // max(shares, 1))
-    if problem.macs <= arrays.WORTH_SHARING:
-        limit = arrays.TILE_NBYTES
+    rows = problem.batch * problem.pixels // max(problem.group_outputs, _LEAST_ROWS)
+    shares = max(min(rows, problem.macs // arrays.WORTH_SHARING, _SHARES), 1)
+    limit = min(arrays.TILE_NBYTES, _nbytes(problem, problem.out_shape[:-1]) // shares)
     return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), limit)
 
 
