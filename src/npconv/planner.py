@@ -49,13 +49,13 @@ class Rate(NamedTuple):
 # ratios matter to a choice.
 _RATES = {
     "naive": Rate(1e12, 10e9, 2e-6),
-    "taps": Rate(104e9, 47e9, 5e-7),
-    "im2col_loop": Rate(165e9, 12e9, 4e-7),
-    "im2col_index": Rate(165e9, 17e9, 1.2e-6),
-    "im2col_view": Rate(165e9, 30e9, 3e-7),
-    "im2col_tiled": Rate(165e9, 24e9, 5e-7),
-    "toeplitz": Rate(300e9, 77e9, 15e-6),
-    "fft": Rate(200e9, 11e9, 1.5e-6),
+    "taps": Rate(182e9, 59e9, 8e-8),
+    "im2col_loop": Rate(150e9, 7.7e9, 4e-7),
+    "im2col_index": Rate(140e9, 14.5e9, 2e-6),
+    "im2col_view": Rate(165e9, 27e9, 8e-7),
+    "im2col_tiled": Rate(135e9, 26e9, 7e-7),
+    "toeplitz": Rate(270e9, 160e9, 1.5e-5),
+    "fft": Rate(150e9, 16e9, 1.5e-6),
 }
 
 

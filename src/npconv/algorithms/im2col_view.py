@@ -39,7 +39,7 @@ def cost(problem: ConvProblem) -> Cost:
     moved = padded + 2 * arrays.copy_nbytes(problem, patches) + 2 * product
     moved += arrays.in_runs(weights, 1)
     workspace = padded + patches + product + weights
-    return Cost(2 * problem.macs, moved, workspace, 10 + problem.groups)
+    return Cost(2 * problem.macs, moved, workspace, 10 + problem.groups // 2)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:

@@ -48,7 +48,7 @@ def cost(problem: ConvProblem) -> Cost:
     workspace = padded + copied + min(num_threads(), count) * _nbytes(problem, tile)
     if problem.group_channels == 1:
         run = problem.out_channels if problem.channels_last else problem.out_size[-1]
-        passes = problem.taps * product * (5 + 40 / max(run, 1))
+        passes = problem.taps * product * (5 + 150 / max(run, 1))
         steps = 3 * problem.taps
     else:
         # The weight is read for each row of pixels, and gathered first where it lies apart.
