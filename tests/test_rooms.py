@@ -23,6 +23,7 @@ FLOORS = {
     "door": 4,
     "api": 4,
     "pooling": 4,
+    "direct": 5,
     "signal": 5,
     "ndimage": 5,
     "images": 5,
@@ -36,15 +37,17 @@ FLOORS = {
 OUTER = {room for room, floor in FLOORS.items() if floor >= 5}
 # What an outer room may use of its neighbours, through their front doors.
 NEIGHBOURS = {
+    "signal": {"direct"},
+    "ndimage": {"direct"},
     "bench": {"signal", "ndimage", "images"},
     "cli": {"images", "bench"},
     "__main__": {"cli"},
 }
 
-REQUIRED = {"numpy", "numba", "llvmlite", "PIL", "typer", "click", "rich"}
+REQUIRED = {"numpy", "numba", "llvmlite", "PIL", "typer", "click", "rich", "threadpoolctl"}
 OPTIONAL = {
     "cv2", "dask", "jax", "matplotlib", "ncnn", "onnx", "onnxruntime", "openvino", "safetensors",
-    "scipy", "skimage", "sklearn", "tensorflow", "threadpoolctl", "torch",
+    "scipy", "skimage", "sklearn", "tensorflow", "torch",
 }  # fmt: skip
 COMPILER = {"numba", "llvmlite"}
 CONTRACT = ("NAME", "why_not", "cost", "forward")

@@ -55,7 +55,7 @@ def test_it_holds_the_package_and_nothing_else(wheel):
     assert "License-Expression: BSD-3-Clause" in metadata
     always = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     always = sorted(line.split()[1].split(">")[0] for line in always if "extra ==" not in line)
-    assert always == ["numba", "numpy", "pillow", "rich", "typer"]
+    assert always == ["numba", "numpy", "pillow", "rich", "threadpoolctl", "typer"]
 
 
 def test_installed_alone_it_does_what_the_readme_says(wheel, tmp_path):

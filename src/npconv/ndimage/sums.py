@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from npconv import conv
+from npconv.direct import direct_conv
 from npconv.ndimage.arguments import constants, padding_mode
 from npconv.ndimage.borders import beyond, extend
 from npconv.ndimage.casts import cast
@@ -83,7 +84,8 @@ def _weighted(
     compute = np.dtype(np.float32 if small else np.float64)
     if mode == "constant" and cval != 0:
         x, pads, mode = extend(x, pads, mode, cval, compute), [(0, 0)] * x.ndim, "constant"
-    sums = conv(
+    convolve = conv if small or bound is not None else direct_conv
+    sums = convolve(
         x.astype(compute, copy=False),
         _rounded(weights) if small else weights,
         layout=_LETTERS[: x.ndim],

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from npconv import UnsupportedError, conv, plan
+from npconv import UnsupportedError, conv
+from npconv.direct import direct_conv
 
 # conv's names for spatial axes: every letter that is not N, C, O, I or the synonym L.
 LETTERS = "HWDABEFGJKMPQRSTUVXYZ"
@@ -95,13 +96,8 @@ def _by_conv(
     direct: bool = False,
 ) -> np.ndarray:
     layout = LETTERS[: x.ndim]
-    algorithm = "auto"
-    if direct and flipped.size > 1:
-        rows = plan(x, flipped, layout=layout, padding=pads, padding_mode=edge).rows
-        able = [r for r in rows if r.seconds is not None and r.algorithm != "fft"]
-        if able:
-            algorithm = min(able, key=lambda r: r.seconds or 0.0).algorithm
-    return conv(x, flipped, layout=layout, padding=pads, padding_mode=edge, algorithm=algorithm)
+    compute = direct_conv if direct and flipped.size > 1 else conv
+    return compute(x, flipped, layout=layout, padding=pads, padding_mode=edge)
 
 
 def _integers(
