@@ -210,3 +210,12 @@ def test_errors_survive_a_process_boundary():
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is ProblemError
     assert str(again) == str(caught.value)
+
+
+def test_a_tuple_of_numbers_is_shown_as_an_array_and_a_shape_as_a_shape():
+    with pytest.raises(ProblemError, match=r"\n  x  +\(4,\)\n"):
+        conv((1, 2, 3, 4), (1, 2), layout="HW")
+    with pytest.raises(ProblemError, match=r"\n  x  +\(1, 1, 10\)  +NCW\n"):
+        plan((1, 1, 10), (1, 2, 3))
+    with pytest.raises(ProblemError, match=r"\n  x  +int\n"):
+        plan(5, (1, 2))

@@ -164,3 +164,23 @@ def test_the_same_bits_from_run_to_run(dtype):
         if name != "naive":
             runs = {conv(x, weight, padding=1, algorithm=name).tobytes() for _ in range(3)}
             assert len(runs) == 1, name
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bias", "result"),
+    [
+        ("float32", 0.5, "float32"),
+        ("float32", 3, "float32"),
+        ("float32", 1j, "complex64"),
+        ("float32", [0.5], "float64"),
+        ("float16", 0.5, "float16"),
+        ("int8", 300, "int64"),
+        ("int8", 0.5, "float64"),
+        ("bool", True, "int64"),
+    ],
+)
+def test_a_python_number_as_bias_does_not_widen_the_result(dtype, bias, result):
+    x = np.ones((1, 1, 5), dtype)
+    out = conv(x, x[..., :3], bias)
+    assert out.dtype == result
+    np.testing.assert_array_equal(out, np.full((1, 1, 3), 3 + np.asarray(bias)))

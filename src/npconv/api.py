@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from npconv import planner
 from npconv.algorithms import ALGORITHMS
-from npconv.door import Door, byte_count, example, facts, filled
-from npconv.dtypes import as_array
+from npconv.door import Door, bias_array, byte_count, example, facts, filled
 from npconv.errors import ProblemError, UnsupportedError
 
 
@@ -121,7 +120,7 @@ def conv(
     """
     try:
         door = Door(x, weight, layout, weight_layout)
-        added = None if bias is None else as_array(bias, "bias")
+        added = bias_array(bias, door)
         chosen = door.plan(
             algorithm, None, precision, None if added is None else added.dtype,
             (stride, padding, dilation, groups, padding_mode),
@@ -205,7 +204,7 @@ def plan(
                 door.weight = filled(door.weight)
             chosen = door.measure(chosen)
     except (ProblemError, UnsupportedError) as error:
-        raise error.at("plan", facts(x_shape, weight_shape, layout, weight_layout)) from None
+        raise error.at("plan", facts(x_shape, weight_shape, layout, weight_layout, True)) from None
     except MemoryError as error:
         raise MemoryError(f"plan: {error}") from None
     letters = (door.axes.x_letters, door.axes.weight_letters)
@@ -234,7 +233,7 @@ class CallablePlan(planner.Plan):
         layout, weight_layout = self.letters
         try:
             door = Door(x, weight, layout, weight_layout)
-            added = None if bias is None else as_array(bias, "bias")
+            added = bias_array(bias, door)
             problem = self.problem
             given = (door.x.shape, door.weight.shape, door.x.dtype, door.weight.dtype)
             planned = (problem.x_shape, problem.weight_shape, problem.x_dtype, problem.weight_dtype)

@@ -231,6 +231,17 @@ def _frozen(value: Any) -> Any:
     return operator.index(value)
 
 
+def bias_array(bias: ArrayLike | None, door: Door) -> np.ndarray | None:
+    """Return bias as an array; a Python number does not widen the arrays' own dtype."""
+    if bias is None:
+        return None
+    array = as_array(bias, "bias")
+    if type(bias) in (bool, int, float, complex):
+        dtype = np.result_type(result_dtype(door.x.dtype, door.weight.dtype), bias)
+        return array.astype(dtype)
+    return array
+
+
 def byte_count(value: Any) -> int:
     """Return a memory limit as an int, or raise ProblemError."""
     try:
@@ -243,17 +254,18 @@ def byte_count(value: Any) -> int:
 
 
 def facts(
-    x: Any, weight: Any, layout: str | None, weight_layout: str | None
+    x: Any, weight: Any, layout: str | None, weight_layout: str | None, shapes: bool = False
 ) -> list[tuple[str, str]]:
-    """Return the rows of a message that show the arrays."""
+    """Return the rows of a message that show the arrays, or the shapes given in their stead."""
     rows = []
     x_letters = ""
     for name, value in (("x", x), ("weight", weight)):
         try:
-            is_shape = isinstance(value, tuple) and all(isinstance(n, int) for n in value)
-            shape = value if is_shape else np.shape(value)
-        except ValueError:
-            shape = type(value).__name__
+            is_shape = shapes and not isinstance(value, np.ndarray)
+            shape = tuple(value) if is_shape else np.shape(value)
+        except (ValueError, TypeError):
+            rows.append((name, type(value).__name__))
+            continue
         try:
             if name == "x":
                 letters = x_letters = axes.parse_layout(layout, len(shape))

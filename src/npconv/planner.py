@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import time
 from dataclasses import dataclass, replace
@@ -243,8 +244,6 @@ def _all_finite(array: np.ndarray) -> bool:
 
 
 def _named(algorithm: str, rows: list[Row]) -> str:
-    import difflib
-
     by_name = {row.algorithm: row for row in rows}
     if algorithm not in by_name:
         near = difflib.get_close_matches(str(algorithm), [*by_name, "auto"], n=1)
@@ -254,6 +253,8 @@ def _named(algorithm: str, rows: list[Row]) -> str:
             fix=f"did you mean {near[0]!r}?" if near else 'algorithm="auto"',
         )
     row = by_name[algorithm]
+    if row.why_not and row.workspace is not None:
+        raise MemoryError(f"{algorithm} {row.why_not}.")
     if row.why_not:
         able = [r.algorithm for r in rows if not r.why_not]
         raise UnsupportedError(
@@ -264,7 +265,8 @@ def _named(algorithm: str, rows: list[Row]) -> str:
 
 
 def _no_room(problem: ConvProblem, memory_limit: int | None) -> str:
-    needs = [r for r in (_row(problem, name, memory_limit) for name in ALGORITHMS) if r.workspace]
+    rows = [_row(problem, name, memory_limit) for name in ALGORITHMS]
+    needs = [r for r in rows if r.workspace is not None]
     least = min(needs, key=lambda r: r.workspace or 0)
     return (
         f"the leanest algorithm, {least.algorithm}, {least.why_not}; "
