@@ -20,6 +20,7 @@ from npconv.problem import ConvProblem
 from npconv.threads import serial_blas
 
 EFFORTS = ("estimate", "measure")
+_TIE = 1.05  # estimates this close say nothing: the leaner algorithm is taken
 _HOPELESS = 20  # times the best estimate: what measuring does not try
 
 
@@ -50,7 +51,7 @@ class Rate(NamedTuple):
 # ratios matter to a choice.
 _RATES = {
     "naive": Rate(1e12, 10e9, 2e-6),
-    "taps": Rate(182e9, 59e9, 8e-8),
+    "taps": Rate(182e9, 59e9, 1.3e-6),
     "im2col_loop": Rate(150e9, 7.7e9, 4e-7),
     "im2col_index": Rate(140e9, 14.5e9, 2e-6),
     "im2col_view": Rate(165e9, 27e9, 8e-7),
@@ -134,7 +135,7 @@ class Plan:
 
 @lru_cache(maxsize=1024)
 def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | None = None) -> Plan:
-    """Return a plan by estimate: the cheapest algorithm, or the one named.
+    """Return a plan: the cheapest algorithm by estimate (of equals the leanest), or the one named.
 
     Raises ProblemError for an unknown name, UnsupportedError where the named one cannot, and
     MemoryError where nothing fits.
@@ -145,7 +146,9 @@ def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | No
     if algorithm == "auto":
         if not able:
             raise MemoryError(_no_room(working, memory_limit))
-        best = min(able, key=lambda row: row.seconds or 0.0).algorithm
+        quick = _TIE * min(row.seconds or 0.0 for row in able)
+        ties = [row for row in able if (row.seconds or 0.0) <= quick]
+        best = min(ties, key=lambda row: row.workspace or 0).algorithm
     else:
         best = _named(algorithm, rows)
     return Plan(problem, tuple(row._replace(chosen=row.algorithm == best) for row in rows))

@@ -46,7 +46,7 @@ def cost(problem: ConvProblem) -> Cost:
     moved = arrays.copy_nbytes(problem, patches) + product + arrays.in_runs(weights, 1)
     moved += count * arrays.region_nbytes(problem, tile)
     workspace = min(num_threads(), count) * _nbytes(problem, tile) + weights
-    return Cost(2 * problem.macs, moved, workspace, count * (10 + problem.groups // 2))
+    return Cost(2 * problem.macs, moved, workspace, count * (14 + problem.groups // 2))
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:

@@ -49,12 +49,13 @@ def cost(problem: ConvProblem) -> Cost:
     if problem.group_channels == 1:
         run = problem.out_channels if problem.channels_last else problem.out_size[-1]
         passes = problem.taps * product * (5 + 150 / max(run, 1))
-        steps = 3 * problem.taps
+        steps: float = 3 * problem.taps * count
     else:
         # The weight is read for each row of pixels, and gathered first where it lies apart.
         passes = problem.taps * product * 4 + weights * problem.batch * problem.pixels // row
         passes += 5 * arrays.in_runs(weights, 1) if apart else 0
-        steps = problem.taps * problem.groups * (3 + problem.batch * problem.pixels // row)
+        rows = problem.batch * problem.pixels // row  # a stacked matmul each, begun in C
+        steps = problem.taps * problem.groups * (3 * count + rows / 16)
     return Cost(2 * problem.macs, padded + passes, workspace, steps)
 
 
