@@ -37,7 +37,7 @@ from npconv.threads import for_each, num_threads
 
 NAME = "fft"
 SPREADS = True
-_WORKSPACE = 1 << 26  # a tile's spectra; beyond it tiles get shorter
+_WORKSPACE = 1 << 22  # a tile's spectra; beyond it a tile takes fewer images, or fewer rows
 
 
 def why_not(problem: ConvProblem) -> str:
@@ -222,7 +222,7 @@ def _tile(problem: ConvProblem, lengths: Sequence[int]) -> tuple[int, ...]:
             outs.append(min(steps, n))
     free = [0, *(1 + a for a, k in enumerate(problem.kernel_size) if k == 1)]
     for i in free:
-        while outs[i] > 1 and _spectra(problem, lengths, outs) > _WORKSPACE:
+        while outs[i] > 1 and _tile_nbytes(problem, lengths, outs) > _WORKSPACE:
             outs[i] = -(-outs[i] // 2)
     return tuple(outs)
 
@@ -242,24 +242,30 @@ def _untransformed(problem: ConvProblem, tile: Sequence[int]) -> int:
 
 
 def _spectra(
-    problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int], threads: int = 1
+    problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int], threads: int
 ) -> int:
     """Return the peak bytes: the weight's spectra, and a tile's on their way to values."""
+    frequencies, _ = _bins(problem, lengths)
+    real, spectrum = _dtypes(problem)
+    weight = frequencies * problem.group_channels * problem.out_channels * spectrum.itemsize
+    # An n-dimensional transform passes from axis to axis through one more array of its size; the
+    # weight's, still short along the axes to come, through a smaller one.
+    axes = _axes(problem)
+    cast = math.prod(problem.weight_shape) * real.itemsize * (problem.weight_dtype != real)
+    short = weight * problem.dilated_size[axes[0]] // lengths[axes[0]] if len(axes) > 1 else 0
+    return weight + max(cast + short, threads * _tile_nbytes(problem, lengths, tile))
+
+
+def _tile_nbytes(problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int]) -> int:
+    """Return the peak bytes of one tile: its piece of x, its spectra, and out's."""
     frequencies, values = _bins(problem, lengths)
     real, spectrum = _dtypes(problem)
     images = tile[0] * _untransformed(problem, tile)
-    weight = frequencies * problem.group_channels * problem.out_channels * spectrum.itemsize
     bins = images * frequencies * spectrum.itemsize * problem.in_channels
     product = images * frequencies * spectrum.itemsize * problem.out_channels
     piece = arrays.region_nbytes(problem, tile, real.itemsize)
     if not (problem.copies_x or real != problem.compute_dtype):
         piece = 0
     back = images * values * real.itemsize * problem.out_channels
-    # An n-dimensional transform passes from axis to axis through one more array of its size; the
-    # weight's, still short along the axes to come, through a smaller one.
-    axes = _axes(problem)
-    several = len(axes) > 1
-    cast = math.prod(problem.weight_shape) * real.itemsize * (problem.weight_dtype != real)
-    short = weight * problem.dilated_size[axes[0]] // lengths[axes[0]] if several else 0
-    tile_peak = piece + bins + max(bins * several, product * (1 + several) + back)
-    return weight + max(cast + short, threads * tile_peak)
+    several = len(_axes(problem)) > 1
+    return piece + bins + max(bins * several, product * (1 + several) + back)
