@@ -217,6 +217,12 @@ def tiles(problem: ConvProblem, shape: Sequence[int]) -> Iterator[tuple[tuple[in
     )
 
 
+def tile_count(problem: ConvProblem, shape: Sequence[int]) -> int:
+    """Return how many tiles of `shape` cover out."""
+    extents = problem.out_shape[:-1]
+    return math.prod(-(-n // step) for n, step in zip(extents, shape, strict=True) if step)
+
+
 def region_nbytes(problem: ConvProblem, tile: Sequence[int], itemsize: int | None = None) -> int:
     """Return the bytes of the padded piece of x that a tile (N, *out) reads, if it is copied."""
     start, stop = problem.reach([0] * problem.ndim, tile[1:])

@@ -55,7 +55,7 @@ def cost(problem: ConvProblem) -> Cost:
     """Return the transforms, the products of spectra and the passes over them."""
     lengths = _lengths(problem)
     tile = _tile(problem, lengths)
-    count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
+    count = arrays.tile_count(problem, tile)
     spectra = _spectra(problem, lengths, tile, min(num_threads(), count))
     frequencies, real = _bins(problem, lengths)
     complex_nbytes = _dtypes(problem)[1].itemsize

@@ -16,7 +16,6 @@ When not to use it: never wrong; a single channel is faster by toeplitz, a wide 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +39,7 @@ def why_not(problem: ConvProblem) -> str:
 def cost(problem: ConvProblem) -> Cost:
     """Return the matmuls, and the tiles' patch rows written and read in cache."""
     tile = _tile(problem)
-    count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
+    count = arrays.tile_count(problem, tile)
     weights = arrays.weight_copy_nbytes(problem, taps_first=problem.channels_last)
     patches, product = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
     moved = arrays.copy_nbytes(problem, patches) + product + arrays.in_runs(weights, 1)

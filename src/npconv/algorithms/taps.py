@@ -42,7 +42,7 @@ def cost(problem: ConvProblem) -> Cost:
     weights = math.prod(problem.weight_shape) * problem.itemsize
     row = max(problem.out_size[-1], 1)
     tile = _tile(problem)
-    count = math.prod(-(-n // t) for n, t in zip(problem.out_shape[:-1], tile, strict=True) if t)
+    count = arrays.tile_count(problem, tile)
     apart = problem.taps > 1 and problem.group_channels > 1 and not problem.weight_channels_last
     copied = weights if apart or problem.weight_dtype != problem.compute_dtype else 0
     workspace = padded + copied + min(num_threads(), count) * _nbytes(problem, tile)

@@ -43,7 +43,7 @@ _BLOCKS = 64  # blocks a matmul: its operands stay in the first cache
 
 
 def why_not(problem: ConvProblem) -> str:
-    """Return "" unless the matrices would be larger than what they multiply."""
+    """Return "" unless every axis of the kernel has one tap."""
     if problem.kernel_size[_long_axis(problem)] == 1:
         return "a 1x1 kernel has no band; it is one matmul already"
     return ""
@@ -55,7 +55,7 @@ def cost(problem: ConvProblem) -> Cost:
     block, span = _block(p)
     rows = p.taps // p.kernel_size[-1]
     tile = _tile(p)
-    count = math.prod(-(-n // t) for n, t in zip(p.out_shape[:-1], tile, strict=True) if t)
+    count = arrays.tile_count(p, tile)
     blocks = p.batch * math.prod(p.out_size[:-1]) * _count(p, p.out_size[-1])[0]
     flops = 2 * blocks * rows * span * p.group_channels * block * p.out_channels
     _, copies, products = _nbytes(p, p.out_shape[:-1])
