@@ -86,7 +86,7 @@ def small_tiles(nbytes=256):
     """Let tiles and blocks be so small that small problems have several, with seams between."""
     now = {name: nbytes for name in vars(arrays) if name.endswith("_NBYTES")}
     assert now, "arrays names its limits in bytes"
-    now |= {"_BLOCK": 3, "_WORKSPACE": nbytes, "_best_length": lambda need, span, dims: span + 1}
+    now |= {"_BLOCK": 3, "_WORKSPACE": nbytes, "best_length": lambda need, span, dims: span + 1}
     before = [
         (owner, name, getattr(owner, name))
         for owner in (arrays, *ALGORITHMS.values())

@@ -1,5 +1,6 @@
 """Padding: every spelling, "same" by TensorFlow's rule, and every mode against numpy.pad."""
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 import cases
 import npconv
 import oracle
-from npconv import borders, conv, plan
+from npconv import adjoints, borders, conv, plan
 
 MODES = tuple(oracle.PAD_MODES)
 
@@ -166,3 +167,14 @@ def test_an_empty_axis_can_be_padded_with_zeros_only():
     for mode in MODES[1:]:
         with pytest.raises(npconv.ProblemError, match="has nothing to repeat"):
             conv(x, weight, padding=2, padding_mode=mode)
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+def test_an_index_falls_into_runs(mode):
+    for size, start, stop in itertools.product(range(1, 6), range(-12, 12), range(-11, 14)):
+        if start >= stop:
+            continue
+        read = borders.source(mode, size, start, stop)
+        runs = list(adjoints._runs(read))
+        said = [int(read[a]) + step * i for a, z, step in runs for i in range(z - a)]
+        assert said == read.tolist()

@@ -113,7 +113,7 @@ def test_shapes_in_plan(number):
                 except (npconv.ProblemError, MemoryError) as error:
                     assert re.match(r"plan: .*\d", str(error))
                 else:
-                    assert made.problem.out_nbytes <= physical_memory()
+                    assert made.problem.result_nbytes <= physical_memory()
 
 
 @huge

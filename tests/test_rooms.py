@@ -18,11 +18,13 @@ FLOORS = {
     "kernels": 0,
     "errors": 0,
     "algorithms": 2,
+    "directions": 3,
     "wisdom": 3,
     "planner": 3,
     "door": 4,
     "api": 4,
     "pooling": 4,
+    "gradcheck": 4,
     "direct": 5,
     "signal": 5,
     "ndimage": 5,
@@ -46,8 +48,8 @@ NEIGHBOURS = {
 
 REQUIRED = {"numpy", "numba", "llvmlite", "PIL", "typer", "click", "rich", "threadpoolctl"}
 OPTIONAL = {
-    "cv2", "dask", "jax", "matplotlib", "ncnn", "onnx", "onnxruntime", "openvino", "safetensors",
-    "scipy", "skimage", "sklearn", "tensorflow", "torch",
+    "autograd", "cv2", "dask", "jax", "matplotlib", "ncnn", "onnx", "onnxruntime", "openvino",
+    "safetensors", "scipy", "skimage", "sklearn", "tensorflow", "torch",
 }  # fmt: skip
 COMPILER = {"numba", "llvmlite"}
 CONTRACT = ("NAME", "why_not", "cost", "forward")
@@ -226,6 +228,9 @@ def algorithms_whole(sources: list[Source]) -> Iterator[str]:
         for part in CONTRACT:
             if part not in source.names():
                 yield f"{source.where}: {part} is missing"
+        for part in ("input_grad", "weight_grad"):
+            if (part in source.names()) != (f"{part}_cost" in source.names()):
+                yield f"{source.where}: {part} and {part}_cost come together"
         if ast.unparse(assigned(source, "NAME") or source.tree) != repr(name):
             yield f"{source.where}: NAME is not {name!r}, the file's name"
         if listed.count(name) != 1:
@@ -324,6 +329,7 @@ def test_a_house_in_order_passes(tmp_path):
         (one_file_each, "cli.py", "import requests", "requests is no dependency"),
         (algorithms_whole, "algorithms/new.py", "NAME = 'new'", "cost is missing"),
         (algorithms_whole, "algorithms/new.py", "", "listed 0 times in _MODULES"),
+        (algorithms_whole, "algorithms/fft.py", "def input_grad(): ...", "come together"),
         (algorithms_whole, "algorithms/new.py", "NAME = 'old'", "NAME is not 'new'"),
         (short_files, "cli.py", "\n" * MAX_LINES, "cli.py: 321 lines"),
     ],

@@ -75,7 +75,7 @@ def comes_from_there(commands, home):
 
 
 def stands_alone(commands, home):
-    for package in ("scipy", "matplotlib", "sklearn", "pytest"):
+    for package in ("scipy", "matplotlib", "sklearn", "pytest", "autograd", "torch"):
         code = f"import importlib.util as u; print(u.find_spec({package!r}))"
         assert readme_blocks.run([str(commands / "python"), "-c", code], home) == "None\n"
 

@@ -10,13 +10,62 @@ One call, many algorithms, a planner that picks one and says why::
 from importlib import import_module
 from typing import Any
 
-from npconv.api import algorithms, conv, plan
+from npconv.api import (
+    ConvGrads,
+    TransposedGeometry,
+    algorithms,
+    conv,
+    conv_grad,
+    conv_input_grad,
+    conv_transpose,
+    conv_transpose_geometry,
+    conv_weight_grad,
+    fold,
+    plan,
+    unfold,
+)
 from npconv.errors import ProblemError, UnsupportedError
+from npconv.gradcheck import gradcheck
 from npconv.planner import Plan
+from npconv.pooling import (
+    avg_pool,
+    avg_pool_grad,
+    global_avg_pool,
+    global_avg_pool_grad,
+    global_max_pool,
+    global_max_pool_grad,
+    max_pool,
+    max_pool_grad,
+)
 
 __version__ = "0.1.0"
-__all__ = ["Plan", "ProblemError", "UnsupportedError", "algorithms", "conv", "plan"]
-_ROOMS = ("bench", "images", "ndimage", "signal")
+__all__ = [
+    "ConvGrads",
+    "Plan",
+    "ProblemError",
+    "TransposedGeometry",
+    "UnsupportedError",
+    "algorithms",
+    "avg_pool",
+    "avg_pool_grad",
+    "conv",
+    "conv_grad",
+    "conv_input_grad",
+    "conv_transpose",
+    "conv_transpose_geometry",
+    "conv_weight_grad",
+    "fold",
+    "global_avg_pool",
+    "global_avg_pool_grad",
+    "global_max_pool",
+    "global_max_pool_grad",
+    "gradcheck",
+    "max_pool",
+    "max_pool_grad",
+    "plan",
+    "unfold",
+]
+_ROOMS = ("bench", "bridges", "images", "ndimage", "signal")
 
 
 def __getattr__(name: str) -> Any:

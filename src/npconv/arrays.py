@@ -76,14 +76,16 @@ def _segments(mode: str, size: int, low: int, high: int) -> list[tuple[slice, sl
     return parts
 
 
-def windows(problem: ConvProblem, padded: np.ndarray, out_size: Sequence[int]) -> np.ndarray:
-    """Return every window of `padded` as a read-only view (N, *out_size, *kernel_size, C)."""
+def windows(
+    problem: ConvProblem, padded: np.ndarray, out_size: Sequence[int], writeable: bool = False
+) -> np.ndarray:
+    """Return every window of `padded` as a view (N, *out_size, *kernel_size, C)."""
     n_stride, *steps, c_stride = padded.strides
     shape = (padded.shape[0], *out_size, *problem.kernel_size, padded.shape[-1])
     # A step along an axis of one window is never taken; a huge one would overflow a C integer.
     move = [t * s if n > 1 else 0 for t, s, n in zip(steps, problem.stride, out_size, strict=True)]
     holes = [t * d for t, d in zip(steps, problem.dilation, strict=True)]
-    return as_strided(padded, shape, (n_stride, *move, *holes, c_stride), writeable=False)
+    return as_strided(padded, shape, (n_stride, *move, *holes, c_stride), writeable=writeable)
 
 
 def tap_view(
@@ -135,31 +137,36 @@ def multiply(
     problem: ConvProblem, patches: np.ndarray, weights: np.ndarray, out: np.ndarray
 ) -> None:
     """Write patches @ weights to a canonical piece of out, multiplied the way x lies in memory."""
-    groups, rows, terms = patches.shape
+    groups, rows, _ = patches.shape
     outputs = weights.shape[2]
-    shape = (groups, rows, outputs) if problem.channels_last else (groups, outputs, rows)
-    product = np.empty(shape, problem.compute_dtype)
-
-    by_rows = rows >= outputs  # the larger side is shared out: the other's operand is read often
-
-    def step(span: slice) -> None:
-        some_rows, some_outputs = (span, slice(None)) if by_rows else (slice(None), span)
-        left, right = patches[:, some_rows], weights[:, :, some_outputs]
-        if problem.channels_last:
-            np.matmul(left, right, out=product[:, some_rows, some_outputs])
-        else:
-            turned = product[:, some_outputs, some_rows]
-            np.matmul(right.swapaxes(1, 2), left.swapaxes(1, 2), out=turned)
-
-    length = rows if by_rows else outputs
-    shares = max(min(groups * rows * terms * outputs // WORTH_SHARING, length // 16, _SHARES), 1)
-    each = -(-length // shares)
-    for_each([slice(a, min(a + each, length)) for a in range(0, length, each)], step)
-    if not problem.channels_last:
-        product = product.swapaxes(1, 2)
+    if problem.channels_last:
+        product = np.empty((groups, rows, outputs), problem.compute_dtype)
+        matmul(patches, weights, product)
+    else:
+        turned = np.empty((groups, outputs, rows), problem.compute_dtype)
+        matmul(weights.swapaxes(1, 2), patches.swapaxes(1, 2), turned)
+        product = turned.swapaxes(1, 2)
     split = product.reshape(groups, *out.shape[:-1], outputs)
     target = out.reshape(*out.shape[:-1], groups, outputs)
     target[...] = np.moveaxis(split, 0, -2)
+
+
+def matmul(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """Write left (groups, M, K) @ right (groups, K, N) to out, several threads sharing it."""
+    groups, rows, terms = left.shape
+    columns = right.shape[2]
+    by_rows = rows >= columns  # the larger side is shared out: the other's operand is read often
+
+    def step(span: slice) -> None:
+        if by_rows:
+            np.matmul(left[:, span], right, out=out[:, span])
+        else:
+            np.matmul(left, right[:, :, span], out=out[:, :, span])
+
+    length = max(rows, columns)
+    shares = max(min(groups * rows * terms * columns // WORTH_SHARING, length // 16, _SHARES), 1)
+    each = -(-length // shares)
+    for_each([slice(a, min(a + each, length)) for a in range(0, length, each)], step)
 
 
 def im2col_nbytes(problem: ConvProblem, tile: Sequence[int]) -> tuple[int, int]:

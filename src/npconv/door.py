@@ -8,16 +8,23 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from npconv import layout as axes
 from npconv import planner
+from npconv.arguments import example
 from npconv.dtypes import NUMERIC_KINDS, as_array, result_dtype
 from npconv.errors import ProblemError
 from npconv.integers import is_many
 from npconv.memory import nbytes_text
 from npconv.problem import ConvProblem
+
+# What each direction is given, as messages call it: two arrays, and the shape of what is sought.
+OPERANDS = {
+    "forward": ("x", "weight", ""),
+    "input_grad": ("grad_out", "weight", "x_shape"),
+    "weight_grad": ("grad_out", "x", "weight_shape"),
+}
 
 
 class Axes(NamedTuple):
@@ -26,7 +33,9 @@ class Axes(NamedTuple):
     x_letters: str
     weight_letters: str
     order: str
+    weight_order: str
     memory: str
+    weight_memory: str
     x_view: tuple[tuple[int, ...], tuple[slice | None, ...]]
     weight_view: tuple[tuple[int, ...], tuple[slice | None, ...]]
     channels_last: bool
@@ -53,25 +62,61 @@ def _find_axes(
         weight_memory.index(a) for a in axes.spatial(x_letters)
     )
     return Axes(
-        x_letters, letters, order, memory, axes.to_canonical(x_letters, order),
-        axes.to_canonical(letters, weight_order), many and memory[-1] == "C", taps_first,
+        x_letters, letters, order, weight_order, memory, weight_memory,
+        axes.to_canonical(x_letters, order), axes.to_canonical(letters, weight_order),
+        many and memory[-1] == "C", taps_first,
     )  # fmt: skip
 
 
+def find_axes(
+    x: np.ndarray, weight: np.ndarray, layout: str | None, weight_layout: str | None
+) -> Axes:
+    """Return what the layouts and the arrays' strides come to."""
+    key = (x.shape, x.strides, weight.shape, weight.strides, layout, weight_layout)
+    try:
+        return _find_axes(*key)
+    except TypeError:
+        return _find_axes.__wrapped__(*key)  # a layout that cannot be hashed
+
+
 class Door:
-    """x and weight as canonical views, and what is needed to make an out like x."""
+    """The operands of one direction as canonical views, and what is needed to make its result.
+
+    x or weight may stand for a shape alone: the one whose gradient is sought.  x's gradient lies in
+    memory as x does, or as grad_out does where `like_grad`.
+    """
 
     def __init__(
-        self, x: ArrayLike, weight: ArrayLike, layout: str | None, weight_layout: str | None
+        self,
+        x: ArrayLike,
+        weight: ArrayLike,
+        layout: str | None,
+        weight_layout: str | None,
+        direction: str = "forward",
+        grad_out: ArrayLike | None = None,
+        like_grad: bool = False,
     ) -> None:
         a, b = as_array(x, "x"), as_array(weight, "weight")
-        key = (a.shape, a.strides, b.shape, b.strides, layout, weight_layout)
-        try:
-            self.axes = _find_axes(*key)
-        except TypeError:
-            self.axes = _find_axes.__wrapped__(*key)  # a layout that cannot be hashed
+        self.direction = direction
+        if direction == "forward":
+            self.axes = find_axes(a, b, layout, weight_layout)
+        else:
+            g = as_array(grad_out, "grad_out")  # type: ignore[arg-type]
+            if g.ndim != a.ndim:
+                raise ProblemError(
+                    f"grad_out has {g.ndim} axes, x has {a.ndim}.", rule="grad_out has out's shape"
+                )
+            self.axes = find_axes(g if like_grad else a, b, layout, weight_layout)
+            self.grad_out = _view(g, self.axes.x_view)
         self.x = _view(a, self.axes.x_view)
         self.weight = _view(b, self.axes.weight_view)
+
+    @property
+    def operands(self) -> tuple[np.ndarray, np.ndarray]:
+        """The two arrays given, in the order that algorithms take them."""
+        if self.direction == "forward":
+            return self.x, self.weight
+        return self.grad_out, self.weight if self.direction == "input_grad" else self.x
 
     def plan(
         self,
@@ -84,74 +129,115 @@ class Door:
         """Return the plan for these arrays, from the cache where it is known."""
         if not isinstance(algorithm, str):
             algorithm = repr(algorithm)  # which no algorithm is called: the message shows it
-        key = (
-            self.x.shape, self.weight.shape, self.x.dtype, self.weight.dtype, bias_dtype,
-            self.axes.channels_last, self.axes.weight_channels_last, "C" in self.axes.x_letters,
-        )  # fmt: skip
+        key = self._key(bias_dtype)
         try:
             frozen = tuple(_frozen(value) for value in geometry)
             hash((frozen, algorithm, precision))
         except TypeError:
             # Not spelled in integers and names: the validator has the message.
-            return _plan.__wrapped__(key, geometry, algorithm, memory_limit, precision)
-        return _plan(key, frozen, algorithm, memory_limit, precision)
+            chosen = _plan.__wrapped__(key, geometry, algorithm, memory_limit, precision)
+        else:
+            chosen = _plan(key, frozen, algorithm, memory_limit, precision)
+        if self.direction != "forward":
+            self._check_grad(chosen.problem)
+        return chosen
+
+    def problem(self, precision: str, geometry: tuple[Any, ...]) -> ConvProblem:
+        """Return the problem that these arrays pose."""
+        return _problem(self._key(None), geometry, precision)
+
+    def _key(self, bias_dtype: np.dtype | None) -> tuple[Any, ...]:
+        first, second = self.operands
+        return (
+            self.direction, self.x.shape, self.weight.shape, first.dtype, second.dtype, bias_dtype,
+            self.axes.channels_last, self.axes.weight_channels_last, "C" in self.axes.x_letters,
+        )  # fmt: skip
+
+    def _check_grad(self, problem: ConvProblem) -> None:
+        if self.grad_out.shape != problem.out_shape:
+            given, wanted = (
+                self._in_letters(shape) for shape in (self.grad_out.shape, problem.out_shape)
+            )
+            raise ProblemError(
+                f"grad_out has shape {given}, conv of x and weight gives {wanted} "
+                f"({self.axes.x_letters}).",
+                rule="grad_out has out's shape",
+                fix="check stride, padding and dilation: they must be those of the forward call",
+            )
+
+    def _in_letters(self, canonical: tuple[int, ...]) -> tuple[int, ...]:
+        return axes.in_letters(canonical, self.axes.order, self.axes.x_letters)
+
+    def example_out(self, problem: ConvProblem) -> np.ndarray:
+        """Return what has the shape and strides of the forward result, and no memory to read."""
+        a = self.axes
+        sizes = dict(zip(a.order, problem.out_shape, strict=True))
+        lying = example([sizes[letter] for letter in a.memory], problem.out_dtype, "out")
+        return lying.transpose([a.memory.index(letter) for letter in a.x_letters])
 
     def measure(self, chosen: planner.Plan) -> planner.Plan:
         """Return the plan chosen anew by the clock, on these arrays."""
-        return planner.measure(chosen, self.x, self.weight, self.empty_out(chosen.problem)[1])
+        return planner.measure(chosen, *self.operands, self.empty_out(chosen.problem)[1])
+
+    def _result_axes(
+        self,
+    ) -> tuple[str, str, str, tuple[tuple[int, ...], tuple[slice | None, ...]]]:
+        """Return the result's letters, canonical order, memory order and canonical view."""
+        a = self.axes
+        if self.direction == "weight_grad":
+            return a.weight_letters, a.weight_order, a.weight_memory, a.weight_view
+        return a.x_letters, a.order, a.memory, a.x_view
 
     def empty_out(self, problem: ConvProblem) -> tuple[np.ndarray, np.ndarray]:
-        """Return a new out in x's memory order, and its canonical view."""
-        sizes = dict(zip(self.axes.order, problem.out_shape, strict=True))
+        """Return a new result in the memory order of what it is like, and its canonical view."""
+        letters, order, memory, view = self._result_axes()
+        sizes = dict(zip(order, problem.result_shape, strict=True))
         try:
-            out = axes.empty(sizes, self.axes.x_letters, self.axes.memory, problem.dtype)
+            out = axes.empty(sizes, letters, memory, problem.dtype)
         except ValueError:  # NumPy's limit on a shape, which holds for empty arrays too
-            needs = nbytes_text(math.prod(n or 1 for n in problem.out_shape))
+            needs = nbytes_text(math.prod(n or 1 for n in problem.result_shape))
             raise MemoryError(
-                f"an out of shape {problem.out_shape} takes {needs} or more."
+                f"a result of shape {problem.result_shape} takes {needs} or more."
             ) from None
-        return out, _view(out, self.axes.x_view)
+        return out, _view(out, view)
 
     def run(
         self, chosen: planner.Plan, bias: np.ndarray | None, out: np.ndarray | None
     ) -> np.ndarray:
         """Run a plan on these arrays."""
         problem = chosen.problem
-        if bias is not None and bias.shape not in ((), (1,), (problem.out_channels,)):
+        channels = problem.result_shape[-1]
+        if bias is not None and bias.shape not in ((), (1,), (channels,)):
             raise ProblemError(
-                f"bias has shape {bias.shape}, weight has {problem.out_channels} output channels.",
-                rule="bias is (O,), or a single number",
+                f"bias has shape {bias.shape}, the result has {channels} channels.",
+                rule="bias has one number for each output channel, or is a single number",
             )
         if bias is not None and not np.can_cast(bias.dtype, problem.dtype, "same_kind"):
             raise ProblemError(
                 f"bias has dtype {bias.dtype}, the plan's result only {problem.dtype}.",
                 fix="convert bias first, or call npconv.conv, whose result follows bias too",
             )
+        operands = self.operands
         if out is None:
             result, view = self.empty_out(problem)
-            chosen.run(self.x, self.weight, bias, view)
+            chosen.run(*operands, bias, view)
             return result
         self._check_out(problem, out)
-        operands = [a for a in (self.x, self.weight, bias) if a is not None]
-        direct = out.dtype == problem.dtype and not any(
-            np.may_share_memory(out, a) for a in operands
-        )
+        read = [a for a in (*operands, bias) if a is not None]
+        direct = out.dtype == problem.dtype and not any(np.may_share_memory(out, a) for a in read)
         if direct:
-            view = _view(np.asarray(out), self.axes.x_view)
-            chosen.run(self.x, self.weight, bias, view)
+            chosen.run(*operands, bias, _view(np.asarray(out), self._result_axes()[-1]))
         else:
             np.copyto(out, self.run(chosen, bias, None), casting="same_kind")
         return out
 
     def _check_out(self, problem: ConvProblem, out: np.ndarray) -> None:
-        sizes = dict(zip(self.axes.order, problem.out_shape, strict=True))
-        shape = tuple(sizes[a] for a in self.axes.x_letters)
+        letters, order, *_ = self._result_axes()
+        shape = axes.in_letters(problem.result_shape, order, letters)
         if not isinstance(out, np.ndarray):
             raise ProblemError(f"out is a {type(out).__name__}, not an ndarray.")
         if out.shape != shape:
-            raise ProblemError(
-                f"out has shape {out.shape}, the result has {shape} ({self.axes.x_letters})."
-            )
+            raise ProblemError(f"out has shape {out.shape}, the result has {shape} ({letters}).")
         if not out.flags.writeable:
             raise ProblemError("out is read-only.")
         numeric = out.dtype.kind in NUMERIC_KINDS
@@ -162,6 +248,24 @@ class Door:
             )
 
 
+def open_door(
+    direction: str,
+    first: ArrayLike,
+    second: ArrayLike,
+    shape: ArrayLike | None,
+    layout: str | None,
+    weight_layout: str | None,
+) -> Door:
+    """Return the door of a direction's two operands; `shape` is that of a gradient sought."""
+    if direction == "forward":
+        return Door(first, second, layout, weight_layout)
+    sought = example(shape, np.float32, OPERANDS[direction][2])  # type: ignore[arg-type]
+    if direction == "input_grad":
+        like_grad = not isinstance(shape, np.ndarray)
+        return Door(sought, second, layout, weight_layout, direction, first, like_grad)
+    return Door(second, sought, layout, weight_layout, direction, first)
+
+
 @lru_cache(maxsize=1024)
 def _plan(
     key: tuple[Any, ...],
@@ -170,51 +274,29 @@ def _plan(
     memory_limit: int | None,
     precision: str,
 ) -> planner.Plan:
-    x_shape, weight_shape, x_dtype, weight_dtype, bias_dtype, last, weight_last, has_c = key
+    return planner.choose(_problem(key, geometry, precision), algorithm, memory_limit)
+
+
+def _problem(key: tuple[Any, ...], geometry: tuple[Any, ...], precision: str) -> ConvProblem:
+    direction, x_shape, weight_shape, first, second, bias_dtype, last, weight_last, has_c = key
     stride, padding, dilation, groups, padding_mode = geometry
     if not has_c and weight_shape[-1] != 1:
         raise ProblemError(
             f"weight has {weight_shape[-1]} output channels, and layout has no C to put them in.",
             fix="add C to layout (x[..., None] has one channel)",
         )
-    dtypes = [x_dtype, weight_dtype, *([] if bias_dtype is None else [bias_dtype])]
-    problem = ConvProblem.create(
+    result = result_dtype(first, second, *([] if bias_dtype is None else [bias_dtype]))
+    x_dtype, weight_dtype, out_dtype = {
+        "forward": (first, second, result),
+        "input_grad": (result, second, first),
+        "weight_grad": (second, result, first),
+    }[direction]
+    return ConvProblem.create(
         x_shape, weight_shape, stride=stride, padding=padding, dilation=dilation, groups=groups,
         padding_mode=padding_mode, x_dtype=x_dtype, weight_dtype=weight_dtype,
-        dtype=result_dtype(*dtypes), precision=precision, channels_last=last,
-        weight_channels_last=weight_last,
+        out_dtype=out_dtype, precision=precision, channels_last=last,
+        weight_channels_last=weight_last, direction=direction,
     )  # fmt: skip
-    return planner.choose(problem, algorithm, memory_limit)
-
-
-def example(shape: ArrayLike, dtype: DTypeLike, name: str) -> np.ndarray:
-    """Return the array given; for a shape, one that has its strides and no memory to read."""
-    if isinstance(shape, np.ndarray):
-        return shape
-    try:
-        sizes = tuple(operator.index(n) for n in shape)  # type: ignore[union-attr, arg-type]
-        kind = np.dtype(dtype)
-    except TypeError:
-        raise ProblemError(
-            f"{name} is {shape!r} and dtype {dtype!r}.",
-            rule="a shape is a tuple of integers, or the array itself",
-        ) from None
-    if any(n < 0 for n in sizes):
-        raise ProblemError(f"{name} {sizes} has a negative length.")
-    strides = [kind.itemsize * math.prod(n or 1 for n in sizes[i + 1 :]) for i in range(len(sizes))]
-    try:
-        return as_strided(np.empty(1, kind), sizes, strides, writeable=False)
-    except (ValueError, OverflowError):
-        needs = nbytes_text(math.prod(sizes) * kind.itemsize)
-        raise MemoryError(f"{name} {sizes} takes {needs}.") from None
-
-
-def filled(view: np.ndarray) -> np.ndarray:
-    """Return an array like the view, in its memory order, holding small random numbers."""
-    values = np.random.default_rng(0).integers(0, 5, view.shape)
-    filled = np.empty_like(view)
-    filled[...] = values
-    return filled
 
 
 def _view(array: np.ndarray, view: tuple[tuple[int, ...], tuple[slice | None, ...]]) -> np.ndarray:
@@ -229,49 +311,3 @@ def _frozen(value: Any) -> Any:
     if is_many(value):
         return tuple(_frozen(v) for v in value)
     return operator.index(value)
-
-
-def bias_array(bias: ArrayLike | None, door: Door) -> np.ndarray | None:
-    """Return bias as an array; a Python number does not widen the arrays' own dtype."""
-    if bias is None:
-        return None
-    array = as_array(bias, "bias")
-    if type(bias) in (bool, int, float, complex):
-        dtype = np.result_type(result_dtype(door.x.dtype, door.weight.dtype), bias)
-        return array.astype(dtype)
-    return array
-
-
-def byte_count(value: Any) -> int:
-    """Return a memory limit as an int, or raise ProblemError."""
-    try:
-        limit = operator.index(value)
-    except TypeError:
-        raise ProblemError(f"memory_limit is {value!r}, not a number of bytes.") from None
-    if limit < 0:
-        raise ProblemError(f"memory_limit is {limit} bytes, and must be at least 0.")
-    return limit
-
-
-def facts(
-    x: Any, weight: Any, layout: str | None, weight_layout: str | None, shapes: bool = False
-) -> list[tuple[str, str]]:
-    """Return the rows of a message that show the arrays, or the shapes given in their stead."""
-    rows = []
-    x_letters = ""
-    for name, value in (("x", x), ("weight", weight)):
-        try:
-            is_shape = shapes and not isinstance(value, np.ndarray)
-            shape = tuple(value) if is_shape else np.shape(value)
-        except (ValueError, TypeError):
-            rows.append((name, type(value).__name__))
-            continue
-        try:
-            if name == "x":
-                letters = x_letters = axes.parse_layout(layout, len(shape))
-            else:
-                letters = axes.parse_weight_layout(weight_layout, x_letters, len(shape))
-        except (ProblemError, TypeError, IndexError):
-            letters = ""
-        rows.append((name, f"{shape!s:<16}  {letters}".rstrip()))
-    return rows

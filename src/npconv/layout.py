@@ -83,6 +83,16 @@ def to_canonical(letters: str, order: str) -> tuple[tuple[int, ...], tuple[slice
     return turn, tuple(slice(None) if a in letters else None for a in order)
 
 
+def in_letters(shape: Sequence[int], order: str, letters: str) -> tuple[int, ...]:
+    """Return a canonical shape as the one an array with these letters has."""
+    return tuple(shape[order.index(a)] for a in letters)
+
+
+def in_canonical(shape: Sequence[int], letters: str, order: str) -> tuple[int, ...]:
+    """Return the canonical shape of an array with these letters; what it lacks is 1."""
+    return tuple(shape[letters.index(a)] if a in letters else 1 for a in order)
+
+
 def memory_order(shape: Sequence[int], strides: Sequence[int], letters: str) -> str:
     """Return the letters from the slowest to the fastest axis in memory.
 

@@ -31,3 +31,10 @@ def physical_memory() -> int:
         except (OSError, ValueError):
             continue
     return min(limits)
+
+
+def check_fits(nbytes: int, what: str) -> None:
+    """Raise MemoryError, with the bytes, where an array is larger than all memory."""
+    if nbytes > physical_memory():
+        has = nbytes_text(physical_memory())
+        raise MemoryError(f"{what} takes {nbytes_text(nbytes)}, this machine has {has}.")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npconv import directions
 from npconv.algorithms import ALGORITHMS
 from npconv.algorithms.contract import Cost
 from npconv.dtypes import exact_float, largest, largest_of
@@ -21,6 +22,13 @@ from npconv.threads import serial_blas
 
 EFFORTS = ("estimate", "measure")
 _TIE = 1.05  # estimates this close say nothing: the leaner algorithm is taken
+_CALLS = {
+    "forward": "conv",
+    "input_grad": "conv_input_grad",
+    "weight_grad": "conv_weight_grad",
+}
+# What keeps a NaN in its place where nothing that does was planned.
+_LEAN = {"forward": "im2col_tiled", "input_grad": "taps", "weight_grad": "im2col_tiled"}
 _HOPELESS = 20  # times the best estimate: what measuring does not try
 
 
@@ -90,26 +98,35 @@ class Plan:
     @cached_property
     def _direct(self) -> str:
         """The cheapest algorithm that keeps a NaN where it is."""
-        able = [r for r in self.rows if not r.why_not and not ALGORITHMS[r.algorithm].SPREADS]
-        return min(able, key=lambda r: r.seconds or 0.0).algorithm if able else "im2col_tiled"
+        able = [
+            r
+            for r in self.rows
+            if not r.why_not and not directions.spreads(self.problem, r.algorithm)
+        ]
+        return (
+            min(able, key=lambda r: r.seconds or 0.0).algorithm
+            if able
+            else _LEAN[self.problem.direction]
+        )
 
     def run(
-        self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, out: np.ndarray
+        self, first: np.ndarray, second: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
-        """Write the convolution of canonical views to out, a canonical view."""
+        """Write the result of two operands, canonical views, to out, a canonical view."""
         problem = self.problem
         if out.size == 0:
             return
         with np.errstate(all="ignore"), serial_blas():
             half = problem.dtype != problem.compute_dtype and problem.dtype.kind == "f"
             target = np.empty_like(out, problem.compute_dtype) if half else out
-            if problem.terms == 0:
+            if first.size == 0 or second.size == 0:
                 target[...] = 0
             else:
-                working = _as_given(problem, x, weight)
-                ALGORITHMS[self.algorithm].forward(working, x, weight, target)
-                if ALGORITHMS[self.algorithm].SPREADS and not _all_finite(target):
-                    ALGORITHMS[self._direct].forward(working, x, weight, target)
+                working = _as_given(problem, first, second)
+                directions.run(working, self.algorithm, first, second, target)
+                spreads = directions.spreads(problem, self.algorithm)
+                if spreads and not _all_finite(target):
+                    directions.run(working, self._direct, first, second, target)
             if bias is not None:
                 np.add(target, bias, out=target, casting="unsafe")
             if half:
@@ -128,7 +145,8 @@ class Plan:
             for mark, name, seconds, held, reason in rows
         ]
         kind = "measured" if self.effort == "measure" else "estimated"
-        return "\n".join([f"conv: {self.problem.describe()}  ({kind})", *lines])
+        call = _CALLS[self.problem.direction]
+        return "\n".join([f"{call}: {self.problem.describe()}  ({kind})", *lines])
 
     __repr__ = __str__
 
@@ -148,13 +166,14 @@ def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | No
             raise MemoryError(_no_room(working, memory_limit))
         quick = _TIE * min(row.seconds or 0.0 for row in able)
         ties = [row for row in able if (row.seconds or 0.0) <= quick]
-        best = min(ties, key=lambda row: row.workspace or 0).algorithm
+        # What one thread holds: the choice is the same for any number of them.
+        best = min(ties, key=lambda row: directions.cost(working, row.algorithm).workspace)[0]
     else:
         best = _named(algorithm, rows)
     return Plan(problem, tuple(row._replace(chosen=row.algorithm == best) for row in rows))
 
 
-def measure(plan: Plan, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> Plan:
+def measure(plan: Plan, first: np.ndarray, second: np.ndarray, out: np.ndarray) -> Plan:
     """Return the plan chosen anew by timing its candidates on these canonical arrays."""
     able = [row for row in plan.rows if not row.why_not]
     hopeless = _HOPELESS * min(row.seconds or 0.0 for row in able)
@@ -164,7 +183,7 @@ def measure(plan: Plan, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> P
         for name in tried:
             one = _only(plan, name)
             start = time.perf_counter()
-            one.run(x, weight, None, out)
+            one.run(first, second, None, out)
             times[name].append(time.perf_counter() - start)
     medians = {name: float(np.median(t[1:] or t)) for name, t in times.items()}
     best = min(medians, key=lambda name: medians[name])
@@ -197,18 +216,17 @@ def _only(plan: Plan, name: str) -> Plan:
 
 
 def _row(problem: ConvProblem, name: str, memory_limit: int | None) -> Row:
-    module = ALGORITHMS[name]
-    if reason := module.why_not(problem):
+    if reason := directions.why_not(problem, name):
         return Row(name, reason, None, None)
-    cost = module.cost(problem)
-    workspace = cost.workspace
+    cost = directions.cost(problem, name)
+    workspace = cost.held
     if problem.dtype.kind == "f" and problem.dtype != problem.compute_dtype:
-        workspace += math.prod(problem.out_shape) * problem.itemsize
+        workspace += math.prod(problem.result_shape) * problem.itemsize
     if memory_limit is not None and workspace > memory_limit:
         needs, has = nbytes_text(workspace), nbytes_text(memory_limit)
         return Row(name, f"needs {needs} of workspace, memory_limit is {has}", None, workspace)
-    if workspace + problem.out_nbytes > physical_memory():
-        needs, has = nbytes_text(workspace + problem.out_nbytes), nbytes_text(physical_memory())
+    if workspace + problem.result_nbytes > physical_memory():
+        needs, has = nbytes_text(workspace + problem.result_nbytes), nbytes_text(physical_memory())
         return Row(name, f"needs {needs}, this machine has {has}", None, workspace)
     return Row(name, "", _seconds(problem, name, cost), workspace)
 
@@ -223,19 +241,19 @@ def _as_planned(problem: ConvProblem) -> ConvProblem:
     """Return the problem as it will most likely be computed: integers as exact floats."""
     if problem.dtype.kind not in "iu":
         return problem
-    bounds = largest_of(problem.x_dtype), largest_of(problem.weight_dtype)
-    dtype = exact_float(problem.terms, *bounds) or np.dtype(np.float64)
+    bounds = [largest_of(dtype) for dtype in problem.operand_dtypes]
+    dtype = exact_float(problem.summands, *bounds) or np.dtype(np.float64)
     return replace(problem, compute_dtype=dtype)
 
 
-def _as_given(problem: ConvProblem, x: np.ndarray, weight: np.ndarray) -> ConvProblem:
+def _as_given(problem: ConvProblem, first: np.ndarray, second: np.ndarray) -> ConvProblem:
     """Return an integer problem in floats where these arrays' sums stay exact in them."""
     if problem.dtype.kind not in "iu":
         return problem
-    in_weight = largest(weight)
-    dtype = exact_float(problem.terms, largest_of(x.dtype), in_weight)
+    in_second = largest(second)
+    dtype = exact_float(problem.summands, largest_of(first.dtype), in_second)
     if dtype is None or dtype.itemsize > 4:
-        dtype = exact_float(problem.terms, largest(x), in_weight)
+        dtype = exact_float(problem.summands, largest(first), in_second)
     return problem if dtype is None else replace(problem, compute_dtype=dtype)
 
 
@@ -273,5 +291,5 @@ def _no_room(problem: ConvProblem, memory_limit: int | None) -> str:
     least = min(needs, key=lambda r: r.workspace or 0)
     return (
         f"the leanest algorithm, {least.algorithm}, {least.why_not}; "
-        f"the result alone takes {nbytes_text(problem.out_nbytes)}."
+        f"the result alone takes {nbytes_text(problem.result_nbytes)}."
     )

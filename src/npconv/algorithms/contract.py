@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from npconv.problem import ConvProblem
+from npconv.threads import num_threads
 
 
 class Cost(NamedTuple):
@@ -14,9 +15,11 @@ class Cost(NamedTuple):
 
     flops      multiplications and additions it performs, useful or not
     nbytes     bytes its copies and element-wise passes move
-    workspace  bytes it holds at its peak, beyond x, weight and out
+    workspace  bytes that one thread holds at its peak, beyond operands and result
     calls      steps of the interpreter, each a NumPy call or so
     dtype      what the flops are done in, where it is not the compute dtype
+    each       bytes that each further thread holds
+    helpers    how many further threads there is work for
     """
 
     flops: float
@@ -24,10 +27,22 @@ class Cost(NamedTuple):
     workspace: int
     calls: float
     dtype: np.dtype | None = None
+    each: int = 0
+    helpers: int = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that all the threads of a call hold at their peak."""
+        return self.workspace + min(num_threads() - 1, max(self.helpers, 0)) * self.each
 
 
 class Algorithm(Protocol):
-    """The contract.  Arrays are canonical views with any strides, see arrays.py."""
+    """The contract.  Arrays are canonical views with any strides, see arrays.py.
+
+    Where an algorithm has a way of its own for a gradient, it also has `input_grad(problem,
+    grad_out, weight, out)` with `input_grad_cost(problem)`, or `weight_grad(problem, grad_out, x,
+    out)` with `weight_grad_cost(problem)`.  Without them directions.py goes by the identity.
+    """
 
     NAME: str
     SPREADS: bool  # whether one NaN or Inf may reach outputs whose windows do not hold it

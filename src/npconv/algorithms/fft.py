@@ -6,6 +6,8 @@
     Y = X @ conj(W)     for each frequency (C) @ (C, O)          conj: correlation, not flipped
     y = irfftn(Y)       the first  length - dilated + 1  outputs of a tile are valid
 
+    grad_weight = irfftn(sum over tiles of  X.T @ conj(G))     G = rfftn(grad_out tile)
+
 x is cut into overlapping tiles (overlap-save, the gathering twin of overlap-add: each output is
 written once, by one tile), so a small kernel on a large image costs tiles of a few times the
 kernel, and memory stays a tile's.  Axes where the kernel has one tap are not transformed.
@@ -26,14 +28,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
-from npconv import arrays
+from npconv import adjoints, arrays, spectra
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
-from npconv.threads import for_each, num_threads
+from npconv.spectra import best_length
+from npconv.threads import for_each
 
 NAME = "fft"
 SPREADS = True
@@ -56,7 +58,8 @@ def cost(problem: ConvProblem) -> Cost:
     lengths = _lengths(problem)
     tile = _tile(problem, lengths)
     count = arrays.tile_count(problem, tile)
-    spectra = _spectra(problem, lengths, tile, min(num_threads(), count))
+    each = _tile_nbytes(problem, lengths, tile)
+    workspace = _spectra(problem, lengths, each)
     frequencies, real = _bins(problem, lengths)
     complex_nbytes = _dtypes(problem)[1].itemsize
     channels = problem.in_channels + problem.out_channels
@@ -70,14 +73,15 @@ def cost(problem: ConvProblem) -> Cost:
     moved += weight_nbytes * (3 + count)
     flops = transforms + weight_flops + products
     real_dtype = np.dtype(np.float32 if complex_nbytes == 8 else np.float64)
-    return Cost(flops, moved, spectra, 60 + 30 * count, real_dtype)
+    steps = 60 + 30 * count
+    return Cost(flops, moved, workspace, steps, real_dtype, each, helpers=count - 1)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
     """Write out, tile by tile."""
     real, _ = _dtypes(problem)
     axes, lengths = _axes(problem), _lengths(problem)
-    spectrum = _weight_spectrum(problem, weight.astype(real, copy=False), axes, lengths)
+    spectrum = _weight_spectrum(problem, weight.astype(real, copy=False), lengths)
 
     def step(tile: tuple[tuple[int, int], ...]) -> None:
         images, *spans = tile
@@ -94,6 +98,80 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
     for_each(arrays.tiles(problem, _tile(problem, lengths)), step)
 
 
+def weight_grad_cost(problem: ConvProblem) -> Cost:
+    """Return the transforms of x's and grad_out's tiles, and the products of their spectra."""
+    lengths = _lengths(problem)
+    tile = _tile(problem, lengths)
+    count = arrays.tile_count(problem, tile)
+    frequencies, values = _bins(problem, lengths)
+    real, spectrum = _dtypes(problem)
+    channels = problem.in_channels + problem.out_channels
+    pairs = problem.group_channels * problem.out_channels
+    images = count * tile[0] * _untransformed(problem, tile)
+    flops = 2.5 * values * math.log2(max(values, 2)) * (images * channels + pairs)
+    flops += 8 * frequencies * images * pairs
+    moved = images * channels * frequencies * spectrum.itemsize * 2 * (1 + len(_axes(problem)))
+    total = pairs * frequencies * spectrum.itemsize
+    shares = adjoints.share_count(count, total)
+    each = _weight_grad_tile_nbytes(problem, lengths, tile)
+    back = pairs * values * real.itemsize + total * (len(_axes(problem)) > 1)
+    workspace = shares * total + max(each, back)
+    number = np.dtype(np.float32 if spectrum.itemsize == 8 else np.float64)
+    moved += total * 3 * (1 + count)
+    return Cost(flops, moved, workspace, 60 + 40 * count, number, each, helpers=shares - 1)
+
+
+def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """Write out: x's spectra times grad_out's conjugate ones, summed, and transformed back once."""
+    real, number = _dtypes(problem)
+    axes, lengths = _axes(problem), _lengths(problem)
+    sizes, where = [lengths[a] for a in axes], [1 + a for a in axes]
+    bins = list(sizes)
+    if real.kind != "c":
+        bins[-1] = bins[-1] // 2 + 1
+    groups, channels, outputs = problem.groups, problem.group_channels, problem.group_outputs
+
+    def step(tile: tuple[tuple[int, int], ...], total: np.ndarray) -> None:
+        images, *spans = tile
+        start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
+        piece = arrays.region(problem, x[slice(*images)], start, stop, real)
+        given = grad_out[(slice(*images), *(slice(*span) for span in spans))]
+        met = spectra.transform(_skipped(problem, piece, axes), where, sizes)
+        grads = spectra.conjugate(_stuffed(problem, given, axes, real), where, sizes)
+        # (*bins, groups, C // groups, rows) @ (*bins, groups, rows, O // groups)
+        met, grads = spectra.by_frequency(met, where), spectra.by_frequency(grads, where)
+        met = met.reshape(*met.shape[:-1], groups, channels)
+        grads = grads.reshape(*grads.shape[:-1], groups, outputs)
+        total += np.matmul(np.moveaxis(met, -3, -1), grads.swapaxes(-3, -2))
+
+    tiles = list(arrays.tiles(problem, _tile(problem, lengths)))
+    total = adjoints.sum_tiles(tiles, (*bins, groups, channels, outputs), number, step)
+    values = spectra.inverse(total, range(len(axes)), sizes, real.kind == "c")
+    taps = tuple(slice(0, problem.dilated_size[a], problem.dilation[a]) for a in axes)
+    out[...] = np.moveaxis(values[taps], -3, -2).reshape(out.shape)
+
+
+def _skipped(problem: ConvProblem, piece: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """Return a piece of x without what the stride skips along axes that are not transformed."""
+    steps = [
+        slice(None) if a in axes else slice(None, None, s) for a, s in enumerate(problem.stride)
+    ]
+    return piece[(slice(None), *steps)]
+
+
+def _stuffed(
+    problem: ConvProblem, given: np.ndarray, axes: Sequence[int], dtype: np.dtype
+) -> np.ndarray:
+    """Return a piece of grad_out with the stride's zeros between its entries where transformed."""
+    steps = [problem.stride[a] if a in axes else 1 for a in range(problem.ndim)]
+    if all(s == 1 for s in steps):
+        return given.astype(dtype, copy=False)
+    sizes = [(n - 1) * s + 1 for n, s in zip(given.shape[1:-1], steps, strict=True)]
+    stuffed = np.zeros((given.shape[0], *sizes, given.shape[-1]), dtype)
+    stuffed[(slice(None), *(slice(None, None, s) for s in steps))] = given
+    return stuffed
+
+
 def _tile_forward(
     problem: ConvProblem,
     piece: np.ndarray,
@@ -102,17 +180,10 @@ def _tile_forward(
     lengths: Sequence[int],
     out: np.ndarray,
 ) -> None:
-    where = [1 + a for a in axes]
-    sizes = [lengths[a] for a in axes]
-    skip: list[slice] = [slice(None)] * piece.ndim
-    for a in range(problem.ndim):
-        if a not in axes:
-            skip[1 + a] = slice(None, None, problem.stride[a])
-    is_complex = piece.dtype.kind == "c"
-    forward_fft = np.fft.fftn if is_complex else np.fft.rfftn
-    inverse_fft = np.fft.ifftn if is_complex else np.fft.irfftn
-    bins = forward_fft(piece[tuple(skip)], s=sizes, axes=where)
-    values = inverse_fft(_multiply(problem, bins, spectrum), s=sizes, axes=where)
+    sizes, where = [lengths[a] for a in axes], [1 + a for a in axes]
+    bins = spectra.transform(_skipped(problem, piece, axes), where, sizes)
+    product = _multiply(problem, bins, spectrum)
+    values = spectra.inverse(product, where, sizes, piece.dtype.kind == "c")
     keep: list[slice] = [slice(None)] * values.ndim
     for a in axes:
         n = out.shape[1 + a]
@@ -136,19 +207,15 @@ def _multiply(problem: ConvProblem, bins: np.ndarray, spectrum: np.ndarray) -> n
 
 
 def _weight_spectrum(
-    problem: ConvProblem, weight: np.ndarray, axes: Sequence[int], lengths: Sequence[int]
+    problem: ConvProblem, weight: np.ndarray, lengths: Sequence[int]
 ) -> np.ndarray:
-    """Return conj(FFT(conj(weight))) with its holes, so that a product correlates."""
+    """Return the conjugate spectrum of weight with its holes."""
     if any(d > 1 for d in problem.dilation):
         holed = np.zeros((*problem.dilated_size, *weight.shape[-2:]), weight.dtype)
         holed[tuple(slice(None, None, d) for d in problem.dilation)] = weight
         weight = holed
-    sizes = [lengths[a] for a in axes]
-    if weight.dtype.kind == "c":
-        spectrum = np.fft.fftn(weight.conj(), s=sizes, axes=list(axes))
-    else:
-        spectrum = np.fft.rfftn(weight, s=sizes, axes=list(axes))
-    return np.conj(spectrum, out=spectrum)
+    axes = _axes(problem)
+    return spectra.conjugate(weight, axes, [lengths[a] for a in axes])
 
 
 def _dtypes(problem: ConvProblem) -> tuple[np.dtype, np.dtype]:
@@ -172,43 +239,8 @@ def _lengths(problem: ConvProblem) -> list[int]:
     for a in axes:
         span = problem.dilated_size[a]
         need = (problem.out_size[a] - 1) * problem.stride[a] + span
-        lengths[a] = _best_length(need, span, 2 if len(axes) > 1 else 1)
+        lengths[a] = best_length(need, span, 2 if len(axes) > 1 else 1)
     return lengths
-
-
-@lru_cache(maxsize=4096)
-def _best_length(need: int, span: int, dims: int) -> int:
-    """Return a transform length for `need` inputs and a kernel spanning `span`.
-
-    Each tile of length n gives n - span + 1 outputs and costs n (log2 n + 6): the 6 stands for
-    the passes that are not the transform.  Two-dimensional tiles leave the cache sooner.
-    """
-    whole = fast_length(need)
-    limit = 1 << 9 if dims > 1 else 1 << 15
-    best, least = whole, math.inf
-    n = fast_length(min(max(2 * span, limit // 4), need))
-    while True:
-        tiles = -(-(need - span + 1) // (n - span + 1))
-        spent = tiles * n * (math.log2(n) + 6) * (1 if n <= limit else 1.4)
-        if spent < least:
-            best, least = n, spent
-        if n >= whole:
-            return best
-        n = min(fast_length(n + n // 4 + 1), whole)
-
-
-def fast_length(n: int) -> int:
-    """Return the least length >= n with no prime factor above 5."""
-    best = 1 << max(n - 1, 0).bit_length()
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            two = -(-n // three)
-            best = min(best, three << max(two - 1, 0).bit_length())
-            three *= 3
-        five *= 5
-    return best
 
 
 def _tile(problem: ConvProblem, lengths: Sequence[int]) -> tuple[int, ...]:
@@ -241,9 +273,7 @@ def _untransformed(problem: ConvProblem, tile: Sequence[int]) -> int:
     return math.prod(tile[1 + a] for a, k in enumerate(problem.kernel_size) if k == 1)
 
 
-def _spectra(
-    problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int], threads: int
-) -> int:
+def _spectra(problem: ConvProblem, lengths: Sequence[int], tile_nbytes: int) -> int:
     """Return the peak bytes: the weight's spectra, and a tile's on their way to values."""
     frequencies, _ = _bins(problem, lengths)
     real, spectrum = _dtypes(problem)
@@ -253,7 +283,7 @@ def _spectra(
     axes = _axes(problem)
     cast = math.prod(problem.weight_shape) * real.itemsize * (problem.weight_dtype != real)
     short = weight * problem.dilated_size[axes[0]] // lengths[axes[0]] if len(axes) > 1 else 0
-    return weight + max(cast + short, threads * _tile_nbytes(problem, lengths, tile))
+    return weight + max(cast + short, tile_nbytes)
 
 
 def _tile_nbytes(problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int]) -> int:
@@ -269,3 +299,18 @@ def _tile_nbytes(problem: ConvProblem, lengths: Sequence[int], tile: Sequence[in
     back = images * values * real.itemsize * problem.out_channels
     several = len(_axes(problem)) > 1
     return piece + bins + max(bins * several, product * (1 + several) + back)
+
+
+def _weight_grad_tile_nbytes(
+    problem: ConvProblem, lengths: Sequence[int], tile: Sequence[int]
+) -> int:
+    """Return the peak bytes of one tile: pieces, both spectra, and their product."""
+    frequencies, _ = _bins(problem, lengths)
+    real, spectrum = _dtypes(problem)
+    bins = tile[0] * _untransformed(problem, tile) * frequencies * spectrum.itemsize
+    piece = arrays.region_nbytes(problem, tile, real.itemsize)
+    if not (problem.copies_x or real != problem.compute_dtype):
+        piece = 0
+    channels = problem.in_channels + problem.out_channels
+    pairs = problem.group_channels * problem.out_channels
+    return piece + 2 * bins * channels + pairs * frequencies * spectrum.itemsize

@@ -5,8 +5,10 @@
     for each tile of out (some images, or some rows of one):
         windows of the part of padded x that it reads        a view
         patches = copied                                     at most TILE_NBYTES
-        out[tile] = patches @ weight
+        out[tile] = patches @ weight           grad_weight += patches.T @ grad_out[tile]
 
+The input gradient is the convolution of grad_out with the flipped kernel, a phase of the stride at
+a time (problem/identities.py): it gathers too, so that no two tiles add to one element.
 Padding happens a tile at a time too, so no padded copy of x exists.
 Cost: that of im2col_view, the copies in cache instead of memory.
 Memory: one tile's piece of x, patch rows and product, whatever the size of x.
@@ -16,14 +18,15 @@ When not to use it: never wrong; a single channel is faster by toeplitz, a wide 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from npconv import arrays
+from npconv import adjoints, arrays
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
-from npconv.threads import for_each, num_threads
+from npconv.threads import for_each
 
 NAME = "im2col_tiled"
 SPREADS = False
@@ -44,8 +47,8 @@ def cost(problem: ConvProblem) -> Cost:
     patches, product = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
     moved = arrays.copy_nbytes(problem, patches) + product + arrays.in_runs(weights, 1)
     moved += count * arrays.region_nbytes(problem, tile)
-    workspace = min(num_threads(), count) * _nbytes(problem, tile) + weights
-    return Cost(2 * problem.macs, moved, workspace, count * (14 + problem.groups // 2))
+    each, steps = _nbytes(problem, tile), count * (14 + problem.groups // 2)
+    return Cost(2 * problem.macs, moved, weights + each, steps, each=each, helpers=count - 1)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
@@ -61,6 +64,44 @@ def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.nda
         arrays.multiply(problem, arrays.patch_matrix(problem, view), weights, target)
 
     for_each(arrays.tiles(problem, _tile(problem)), step)
+
+
+def weight_grad_cost(problem: ConvProblem) -> Cost:
+    """Return the matmuls, the tiles' patch rows, and the partial sums."""
+    tile = _tile(problem)
+    count = arrays.tile_count(problem, tile)
+    weights = math.prod(problem.weight_shape) * problem.itemsize
+    shares = adjoints.share_count(count, weights)
+    patches, grads = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
+    moved = arrays.copy_nbytes(problem, patches) + grads + (3 * count + shares) * weights
+    moved += count * arrays.region_nbytes(problem, tile)
+    piece = arrays.region_nbytes(problem, tile) if problem.copies_x else 0
+    rows, _ = arrays.im2col_nbytes(problem, tile)
+    each = max(piece, adjoints.grads_copied_nbytes(problem, tile) + weights) + rows
+    workspace, steps = shares * weights + each, count * (16 + problem.groups // 2)
+    return Cost(2 * problem.macs, moved, workspace, steps, each=each, helpers=shares - 1)
+
+
+def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """Write out as the sum over tiles of patches, turned, times grad_out."""
+
+    def step(tile: tuple[tuple[int, int], ...], total: np.ndarray) -> None:
+        images, *spans = tile
+        start, stop = problem.reach([a for a, _ in spans], [z for _, z in spans])
+        piece = arrays.region(problem, x[slice(*images)], start, stop)
+        view = arrays.windows(problem, piece, [z - a for a, z in spans])
+        patches = arrays.patch_matrix(problem, view)
+        del piece, view
+        given = grad_out[(slice(*images), *(slice(*span) for span in spans))]
+        grads = adjoints.grad_matrix(problem, given)
+        product = np.empty_like(total)
+        adjoints.multiply_patches(problem, patches, grads, product)
+        total += product
+
+    shape = adjoints.product_shape(problem)
+    tiles = list(arrays.tiles(problem, _tile(problem)))
+    product = adjoints.sum_tiles(tiles, shape, problem.compute_dtype, step)
+    adjoints.write_weight(problem, product, out, taps_first=problem.channels_last)
 
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:

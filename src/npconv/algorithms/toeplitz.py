@@ -34,7 +34,7 @@ import numpy as np
 from npconv import arrays
 from npconv.algorithms.contract import Cost
 from npconv.problem import ConvProblem
-from npconv.threads import for_each, num_threads
+from npconv.threads import for_each
 
 NAME = "toeplitz"
 SPREADS = True
@@ -64,8 +64,8 @@ def cost(problem: ConvProblem) -> Cost:
     run = span if along else 1  # turned or channels-last, the blocks are gathered one by one
     moved = arrays.in_runs(2 * copies + products, run) + products * 1.5 * (rows - 1) + 3 * matrices
     steps = p.kernel_size[-1] * 6 + count * (15 + 3 * rows)
-    at_once = min(num_threads(), count)
-    return Cost(flops, moved, at_once * _peak(p, tile) + matrices, steps)
+    each = _peak(p, tile)
+    return Cost(flops, moved, matrices + each, steps, each=each, helpers=count - 1)
 
 
 def forward(problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:

@@ -62,6 +62,14 @@ class Network(StrEnum):
     all = "all"
 
 
+class Direction(StrEnum):
+    """What `npconv.plan` takes as direction."""
+
+    forward = "forward"
+    input_grad = "input_grad"
+    weight_grad = "weight_grad"
+
+
 class Precision(StrEnum):
     """What `npconv.conv` takes as precision."""
 
@@ -93,6 +101,9 @@ def overview(context: typer.Context) -> None:
 @app.command()
 def regret(
     network: Annotated[Network, typer.Option(help="Whose layers to time.")] = Network.all,
+    direction: Annotated[
+        Direction, typer.Option(help="The convolution, or one of its gradients.")
+    ] = Direction.forward,
     precision: Annotated[Precision, typer.Option(help="What conv may use.")] = Precision.strict,
     memory_order: Annotated[
         MemoryOrder, typer.Option(help="How the arrays lie in memory.")
@@ -110,6 +121,7 @@ def regret(
     """Show how far the planner's choice is from the best algorithm, layer by layer."""
     check_writable(json_file)
     settings = regret_bench.Settings(
+        direction=direction.value,
         precision=precision.value,
         memory_order=memory_order.value,
         effort=effort.value,

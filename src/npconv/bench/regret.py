@@ -24,6 +24,7 @@ from .stats import Distribution, distribution, regret
 class Settings:
     """How the contenders run and how long they are measured."""
 
+    direction: str = "forward"
     precision: str = "strict"
     memory_order: str = "channels_first"
     effort: str = "estimate"
@@ -185,6 +186,17 @@ def record(entries: Iterable[AlgorithmTime], timings: dict[str, Timing]) -> dict
     return medians
 
 
+def caller(arrays: Arrays, direction: str) -> Callable[[str, np.ndarray | None], np.ndarray]:
+    """Give what runs one direction on a layer's arrays by the algorithm named, into `out`."""
+    x, weight, geometry = arrays.x, arrays.weight, arrays.geometry
+    if direction == "forward":
+        return lambda name, out: npconv.conv(x, weight, algorithm=name, out=out, **geometry)
+    grad = npconv.conv(x, weight, **geometry)
+    grad_of = npconv.conv_input_grad if direction == "input_grad" else npconv.conv_weight_grad
+    second, like = (weight, x) if direction == "input_grad" else (x, weight)
+    return lambda name, out: grad_of(grad, second, like, algorithm=name, out=out, **geometry)
+
+
 def measure_layer(
     network: str,
     layer: Layer,
@@ -196,13 +208,11 @@ def measure_layer(
         arrays.x.shape,
         arrays.weight.shape,
         settings.dtype,
+        direction=settings.direction,
         effort=settings.effort,
         **arrays.geometry,
     )
-
-    def run(name: str, out: np.ndarray | None) -> np.ndarray:
-        return npconv.conv(arrays.x, arrays.weight, algorithm=name, out=out, **arrays.geometry)
-
+    run = caller(arrays, settings.direction)
     entries = sort_out(plan, settings, available_memory())
     worth = [entry for entry in entries if entry.status == "measured"]
     samplers = warm_up(worth, run, plan.algorithm, settings)

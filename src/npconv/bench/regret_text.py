@@ -75,7 +75,7 @@ def text(result: RegretResult) -> str:
     ]
     settings = result.settings
     lines.append(
-        f"{settings.dtype}, {settings.precision}, {settings.memory_order}, "
+        f"{settings.direction}, {settings.dtype}, {settings.precision}, {settings.memory_order}, "
         f"effort {settings.effort}, medians of up to {settings.rounds} alternating rounds"
     )
     lines.append(str(result.environment))

@@ -17,7 +17,7 @@ import npconv
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _WORDS = ("valid", "same", "same_lower", "full")
-_EXTRAS = {"plots": "matplotlib"}
+_EXTRAS = {"plots": "matplotlib", "autograd": "autograd", "torch": "torch"}
 # Small problems that between them meet every limit an algorithm may have.
 _PROBES: dict[str, dict[str, Any]] = {
     "an image": {"dtype": "float32"},
@@ -36,6 +36,7 @@ _PROBES: dict[str, dict[str, Any]] = {
 
 PaddingMode = Literal["zeros", "edge", "reflect", "symmetric", "wrap"]
 Precision = Literal["strict", "fast"]
+Direction = Literal["forward", "input_grad", "weight_grad"]
 
 
 def show_plan(
@@ -58,6 +59,9 @@ def show_plan(
         str | None, typer.Option(help="WEIGHT's axes: OIHW, HWIO ...", show_default=False)
     ] = None,
     padding_mode: Annotated[PaddingMode, typer.Option()] = "zeros",
+    direction: Annotated[
+        Direction, typer.Option(help="The convolution, its input's gradient, or its weight's.")
+    ] = "forward",
     dtype: Annotated[str, typer.Option(help="float32, float64, int64, complex64 ...")] = "float32",
     precision: Annotated[
         Precision,
@@ -85,6 +89,7 @@ def show_plan(
         layout=layout,
         weight_layout=weight_layout,
         padding_mode=padding_mode,
+        direction=direction,
         precision=precision,
         effort="measure" if measure else "estimate",
         memory_limit=None if memory_limit is None else parse_nbytes(memory_limit),

@@ -1,16 +1,15 @@
-"""The public calls: from arrays and spellings to a plan that runs."""
+"""The forward convolution, and the algorithms' names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
-from npconv import planner
 from npconv.algorithms import ALGORITHMS
-from npconv.door import Door, bias_array, byte_count, example, facts, filled
+from npconv.arguments import bias_array, facts
+from npconv.door import Door
 from npconv.errors import ProblemError, UnsupportedError
 
 
@@ -120,129 +119,13 @@ def conv(
     """
     try:
         door = Door(x, weight, layout, weight_layout)
-        added = bias_array(bias, door)
+        added = bias_array(bias, door.x.dtype, door.weight.dtype)
         chosen = door.plan(
             algorithm, None, precision, None if added is None else added.dtype,
             (stride, padding, dilation, groups, padding_mode),
         )  # fmt: skip
         return door.run(chosen, added, out)
     except (ProblemError, UnsupportedError) as error:
-        raise error.at("conv", facts(x, weight, layout, weight_layout)) from None
+        raise error.at("conv", facts({"x": x, "weight": weight}, layout, weight_layout)) from None
     except MemoryError as error:
         raise MemoryError(f"conv: {error}") from None
-
-
-def plan(
-    x_shape: ArrayLike,
-    weight_shape: ArrayLike,
-    dtype: DTypeLike = "float32",
-    *,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    layout: str | None = None,
-    weight_layout: str | None = None,
-    padding_mode: str = "zeros",
-    precision: str = "strict",
-    effort: str = "estimate",
-    memory_limit: int | None = None,
-) -> CallablePlan:
-    """Choose the algorithm for a convolution, and say why.
-
-    Parameters
-    ----------
-    x_shape, weight_shape : tuple of int, or ndarray
-        Shapes, or the arrays themselves: then their dtypes and memory order count too.
-    dtype : dtype
-        Of what is given by its shape alone.
-    effort : {"estimate", "measure"}
-        Estimate from costs, or time the candidates (on random data where only shapes are given).
-    memory_limit : int, optional
-        Most bytes of workspace an algorithm may hold; leaner ones are taken instead.
-    stride, padding, dilation, groups, layout, weight_layout, padding_mode, precision
-        As in `conv`.
-
-    Returns
-    -------
-    Plan
-        ``print(plan)`` shows one row an algorithm: chosen, seconds, workspace, or the reason it
-        cannot.  ``plan(x, weight, bias)`` runs it.
-
-    Raises
-    ------
-    ProblemError
-        Where shapes or geometry do not fit.
-    MemoryError
-        Where no algorithm fits in `memory_limit` or in memory.
-
-    Examples
-    --------
-    >>> import npconv
-    >>> p = npconv.plan((8, 64, 56, 56), (64, 64, 3, 3), padding=1)
-    >>> p.problem.out_size
-    (56, 56)
-    >>> p.algorithm in npconv.algorithms()
-    True
-    """
-    try:
-        if effort not in planner.EFFORTS:
-            raise ProblemError(f'effort {effort!r} is not "estimate" or "measure".')
-        limit = None if memory_limit is None else byte_count(memory_limit)
-        door = Door(
-            example(x_shape, dtype, "x_shape"), example(weight_shape, dtype, "weight_shape"),
-            layout, weight_layout,
-        )  # fmt: skip
-        chosen = door.plan(
-            "auto", limit, precision, None,
-            (stride, padding, dilation, groups, padding_mode),
-        )  # fmt: skip
-        if effort == "measure":
-            if not isinstance(x_shape, np.ndarray):
-                door.x = filled(door.x)
-            if not isinstance(weight_shape, np.ndarray):
-                door.weight = filled(door.weight)
-            chosen = door.measure(chosen)
-    except (ProblemError, UnsupportedError) as error:
-        raise error.at("plan", facts(x_shape, weight_shape, layout, weight_layout, True)) from None
-    except MemoryError as error:
-        raise MemoryError(f"plan: {error}") from None
-    letters = (door.axes.x_letters, door.axes.weight_letters)
-    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters)
-
-
-@dataclass(frozen=True, repr=False)
-class CallablePlan(planner.Plan):
-    """A plan that knows the layouts it was made for, so that it can be called on arrays."""
-
-    letters: tuple[str, str] = ("NCHW", "OIHW")
-
-    __str__ = planner.Plan.__str__
-
-    def __call__(
-        self,
-        x: ArrayLike,
-        weight: ArrayLike,
-        bias: ArrayLike | None = None,
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Convolve arrays of the plan's shapes and dtypes.
-
-        Raises ProblemError where they are others; shapes and errors are otherwise `conv`'s.
-        """
-        layout, weight_layout = self.letters
-        try:
-            door = Door(x, weight, layout, weight_layout)
-            added = bias_array(bias, door)
-            problem = self.problem
-            given = (door.x.shape, door.weight.shape, door.x.dtype, door.weight.dtype)
-            planned = (problem.x_shape, problem.weight_shape, problem.x_dtype, problem.weight_dtype)
-            if given != planned:
-                raise ProblemError(
-                    "the plan was made for other arrays.",
-                    rule=f"planned for {problem.describe()}",
-                    fix="make a plan for these arrays, or call npconv.conv",
-                )
-            return door.run(self, added, out)
-        except (ProblemError, UnsupportedError) as error:
-            raise error.at("plan", facts(x, weight, layout, weight_layout)) from None

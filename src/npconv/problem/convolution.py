@@ -1,6 +1,6 @@
 """ConvProblem: everything about one convolution but the numbers in its arrays.
 
-The only room with shape formulas.  All of them run in Python integers, so nothing overflows::
+::
 
     dilated  = dilation * (kernel_size - 1) + 1
     padded   = before + size + after
@@ -10,7 +10,6 @@ The only room with shape formulas.  All of them run in Python integers, so nothi
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,23 +20,32 @@ import numpy as np
 from npconv.borders import canonical_mode
 from npconv.dtypes import compute_dtype_of
 from npconv.errors import ProblemError
-from npconv.integers import integer, is_many, per_axis
-from npconv.memory import nbytes_text
+from npconv.integers import integer, per_axis
+from npconv.problem.padding import Pairs, check_sizes, read_padding
 
 PRECISIONS = ("strict", "fast")
-Pairs = tuple[tuple[int, int], ...]
+# The two arrays each direction is given; out stands for its gradient.
+_GIVEN = {
+    "forward": ("x", "weight"),
+    "input_grad": ("out", "weight"),
+    "weight_grad": ("out", "x"),
+}
+DIRECTIONS = tuple(_GIVEN)
 
 
 @dataclass(frozen=True)
 class ConvProblem:
-    """A validated convolution.
+    """A validated convolution, or one of its gradients.
 
     x       (batch, *size, in_channels)
     weight  (*kernel_size, in_channels // groups, out_channels)
     out     (batch, *out_size, out_channels)
 
-    `dtype` is the result's; `compute_dtype` is what sums are kept in.  `channels_last` and
-    `weight_channels_last` say which way the arrays lie in memory; they steer cost, not meaning.
+    `direction` says which of the three is sought: out ("forward"), x's gradient from out's and
+    weight ("input_grad"), or weight's from out's and x ("weight_grad"); a gradient has the shape of
+    what it belongs to.  `dtype` is the result's; `compute_dtype` is what sums are kept in.
+    `channels_last` and `weight_channels_last` say which way the arrays lie in memory; they steer
+    cost, not meaning.
     """
 
     batch: int
@@ -52,11 +60,12 @@ class ConvProblem:
     padding_mode: str
     x_dtype: np.dtype
     weight_dtype: np.dtype
-    dtype: np.dtype
+    out_dtype: np.dtype
     compute_dtype: np.dtype
     precision: str = "strict"
     channels_last: bool = True
     weight_channels_last: bool = True
+    direction: str = "forward"
 
     @classmethod
     def create(
@@ -71,10 +80,11 @@ class ConvProblem:
         padding_mode: str = "zeros",
         x_dtype: np.dtype,
         weight_dtype: np.dtype,
-        dtype: np.dtype,
+        out_dtype: np.dtype,
         precision: str = "strict",
         channels_last: bool = True,
         weight_channels_last: bool = True,
+        direction: str = "forward",
     ) -> ConvProblem:
         """Build a problem from canonical shapes and any spelling of the geometry."""
         batch, *size, in_channels = x_shape
@@ -88,15 +98,16 @@ class ConvProblem:
         _check_channels(in_channels, weight_shape[-2], out_channels, groups)
         dilations = tuple(d if k > 1 else 1 for d, k in zip(dilations, kernel_size, strict=True))
         dilated = [d * (k - 1) + 1 for d, k in zip(dilations, kernel_size, strict=True)]
-        pads = _padding(padding, size, dilated, strides)
+        pads = read_padding(padding, size, dilated, strides)
         mode = canonical_mode(padding_mode)
-        _check_sizes(size, pads, dilated, mode)
+        check_sizes(size, pads, dilated, mode)
         if precision not in PRECISIONS:
             raise ProblemError(f'precision {precision!r} is not "strict" or "fast".')
+        dtype = {"input_grad": x_dtype, "weight_grad": weight_dtype}.get(direction, out_dtype)
         return cls(
             batch, in_channels, out_channels, tuple(size), tuple(kernel_size), strides, pads,
-            dilations, groups, mode, x_dtype, weight_dtype, dtype, compute_dtype_of(dtype),
-            precision, channels_last, weight_channels_last,
+            dilations, groups, mode, x_dtype, weight_dtype, out_dtype, compute_dtype_of(dtype),
+            precision, channels_last, weight_channels_last, direction,
         )  # fmt: skip
 
     def __hash__(self) -> int:
@@ -151,6 +162,30 @@ class ConvProblem:
         """Canonical shape of out."""
         return (self.batch, *self.out_size, self.out_channels)
 
+    @cached_property
+    def result_shape(self) -> tuple[int, ...]:
+        """Canonical shape of what is sought."""
+        shapes = {"input_grad": self.x_shape, "weight_grad": self.weight_shape}
+        return shapes.get(self.direction, self.out_shape)
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        """The result's dtype."""
+        dtypes = {"input_grad": self.x_dtype, "weight_grad": self.weight_dtype}
+        return dtypes.get(self.direction, self.out_dtype)
+
+    @cached_property
+    def operand_shapes(self) -> list[tuple[int, ...]]:
+        """Canonical shapes of the two arrays given, in the order that algorithms take them."""
+        shapes = {"x": self.x_shape, "weight": self.weight_shape, "out": self.out_shape}
+        return [shapes[name] for name in _GIVEN[self.direction]]
+
+    @cached_property
+    def operand_dtypes(self) -> list[np.dtype]:
+        """Their dtypes."""
+        dtypes = {"x": self.x_dtype, "weight": self.weight_dtype, "out": self.out_dtype}
+        return [dtypes[name] for name in _GIVEN[self.direction]]
+
     @property
     def group_channels(self) -> int:
         """Input channels that one output channel sees."""
@@ -172,6 +207,19 @@ class ConvProblem:
         return self.taps * self.group_channels
 
     @cached_property
+    def summands(self) -> int:
+        """The most products summed for one element of the result."""
+        if self.direction == "forward":
+            return self.terms
+        if self.direction == "weight_grad":
+            return self.batch * self.pixels
+        # An element of x stands in at most so many windows, once more for each copy in the padding.
+        met = math.prod(min(k, n) for k, n in zip(self.kernel_size, self.out_size, strict=True))
+        if self.padding_mode != "zeros":
+            met *= math.prod(1 + max(b, 0) + max(a, 0) for b, a in self.padding)
+        return met * self.group_outputs
+
+    @cached_property
     def pixels(self) -> int:
         """Windows in one image of the batch."""
         return math.prod(self.out_size)
@@ -187,9 +235,15 @@ class ConvProblem:
         return self.compute_dtype.itemsize
 
     @cached_property
-    def out_nbytes(self) -> int:
+    def result_nbytes(self) -> int:
         """Bytes of the result."""
-        return math.prod(self.out_shape) * self.dtype.itemsize
+        return math.prod(self.result_shape) * self.dtype.itemsize
+
+    @cached_property
+    def remainder(self) -> tuple[int, ...]:
+        """Padded elements after the last window, an axis: no window reaches them."""
+        reached = self.reach([0] * self.ndim, self.out_size)[1]
+        return tuple(n - z for n, z in zip(self.padded_size, reached, strict=True))
 
     @cached_property
     def copies_x(self) -> bool:
@@ -217,47 +271,6 @@ class ConvProblem:
         return ", ".join([*parts, str(self.dtype), self.precision])
 
 
-def _padding(padding: Any, size: list[int], dilated: list[int], stride: tuple[int, ...]) -> Pairs:
-    if isinstance(padding, str):
-        return _named_padding(padding, size, dilated, stride)
-    if not is_many(padding) or not any(map(is_many, padding)):
-        if is_many(padding) and len(size) == 1 and len(padding) == 2:
-            raise ProblemError(
-                f"padding {tuple(padding)} has 2 entries, there is 1 spatial axis.",
-                fix=f"for (before, after) on that axis write padding=({tuple(padding)},)",
-            )
-        return tuple((p, p) for p in per_axis(padding, len(size), "padding"))
-    if len(padding) != len(size):
-        raise ProblemError(
-            f"padding has {len(padding)} entries, there are {len(size)} spatial axes.",
-            rule="padding is one integer, one an axis, or one (before, after) an axis",
-        )
-    pairs = []
-    for entry in padding:
-        before, after = per_axis(entry, 2, "a (before, after) of padding")
-        pairs.append((before, after))
-    return tuple(pairs)
-
-
-def _named_padding(
-    name: str, size: list[int], dilated: list[int], stride: tuple[int, ...]
-) -> Pairs:
-    if name == "valid":
-        return ((0, 0),) * len(size)
-    if name == "full":
-        return tuple((e - 1, e - 1) for e in dilated)
-    if name not in ("same", "same_lower"):
-        raise ProblemError(
-            f"padding {name!r} is not known.", rule="valid, same, same_lower, full, or integers"
-        )
-    pairs = []
-    for n, e, s in zip(size, dilated, stride, strict=True):
-        total = max((-(-n // s) - 1) * s + e - n, 0)
-        low, high = total // 2, total - total // 2
-        pairs.append((low, high) if name == "same" else (high, low))
-    return tuple(pairs)
-
-
 def _check_channels(in_channels: int, per_group: int, out_channels: int, groups: int) -> None:
     if in_channels != per_group * groups:
         raise ProblemError(
@@ -273,25 +286,6 @@ def _check_channels(in_channels: int, per_group: int, out_channels: int, groups:
             f"weight has {out_channels} output channels, which groups={groups} does not divide.",
             rule="weight's O is a multiple of groups",
         )
-
-
-def _check_sizes(size: list[int], padding: Pairs, dilated: list[int], mode: str) -> None:
-    for axis, (n, (before, after), e) in enumerate(zip(size, padding, dilated, strict=True)):
-        if n + before + after < e:
-            raise ProblemError(
-                f"the kernel spans {e} and padded x only {n + before + after} "
-                f"on spatial axis {axis} ({n} + {before} + {after}).",
-                rule="dilation * (kernel_size - 1) + 1 <= size + before + after",
-                fix="pad more, dilate less, or take a smaller kernel",
-            )
-        if n + before + after > sys.maxsize:
-            needs = nbytes_text(n + before + after)
-            raise MemoryError(f"padded x is {needs} or more along spatial axis {axis}.")
-        if n == 0 and mode != "zeros":
-            raise ProblemError(
-                f"spatial axis {axis} of x is empty: padding_mode {mode!r} has nothing to repeat.",
-                fix='padding_mode="zeros"',
-            )
 
 
 def _times(values: Sequence[int]) -> str:

@@ -1,0 +1,156 @@
+"""The plan of a call, made from shapes, printed, measured, and run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from npconv import planner
+from npconv.arguments import bias_array, byte_count, example, facts, filled
+from npconv.door import OPERANDS, Door, open_door
+from npconv.errors import ProblemError, UnsupportedError
+from npconv.layout import canonical_order, in_letters
+from npconv.problem import DIRECTIONS
+
+
+def plan(
+    x_shape: ArrayLike,
+    weight_shape: ArrayLike,
+    dtype: DTypeLike = "float32",
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    layout: str | None = None,
+    weight_layout: str | None = None,
+    padding_mode: str = "zeros",
+    direction: str = "forward",
+    precision: str = "strict",
+    effort: str = "estimate",
+    memory_limit: int | None = None,
+) -> CallablePlan:
+    """Choose the algorithm for a convolution or one of its gradients, and say why.
+
+    Parameters
+    ----------
+    x_shape, weight_shape : tuple of int, or ndarray
+        Shapes, or the arrays themselves: then their dtypes and memory order count too.
+    dtype : dtype
+        Of what is given by its shape alone.
+    direction : {"forward", "input_grad", "weight_grad"}
+        What is sought: out, x's gradient or weight's.  x_shape and weight_shape are always those
+        of the forward convolution.
+    effort : {"estimate", "measure"}
+        Estimate from costs, or time the candidates (on random data where only shapes are given).
+    memory_limit : int, optional
+        Most bytes of workspace an algorithm may hold; leaner ones are taken instead.
+    stride, padding, dilation, groups, layout, weight_layout, padding_mode, precision
+        As in `conv`.
+
+    Returns
+    -------
+    Plan
+        ``print(plan)`` shows one row an algorithm: chosen, seconds, workspace, or the reason it
+        cannot.  ``plan(x, weight, bias)`` runs it; that of a gradient is run by
+        ``plan(grad_out, weight)`` or ``plan(grad_out, x)``.
+
+    Raises
+    ------
+    ProblemError
+        Where shapes or geometry do not fit.
+    MemoryError
+        Where no algorithm fits in `memory_limit` or in memory.
+
+    Examples
+    --------
+    >>> import npconv
+    >>> p = npconv.plan((8, 64, 56, 56), (64, 64, 3, 3), padding=1)
+    >>> p.problem.out_size
+    (56, 56)
+    >>> p.algorithm in npconv.algorithms()
+    True
+    >>> p = npconv.plan((8, 64, 56, 56), (64, 64, 3, 3), direction="weight_grad", padding=1)
+    >>> p.problem.result_shape  # canonical: (*kernel_size, I, O)
+    (3, 3, 64, 64)
+    """
+    geometry = (stride, padding, dilation, groups, padding_mode)
+    try:
+        for argument, value, choices in (
+            ("effort", effort, planner.EFFORTS),
+            ("direction", direction, DIRECTIONS),
+        ):
+            if value not in choices:
+                names = " or ".join(f'"{one}"' for one in choices)
+                raise ProblemError(f"{argument} {value!r} is not {names}.")
+        limit = None if memory_limit is None else byte_count(memory_limit)
+        x, weight = (
+            example(given, dtype, name)
+            for given, name in ((x_shape, "x_shape"), (weight_shape, "weight_shape"))
+        )
+        door = Door(x, weight, layout, weight_layout)
+        if direction != "forward":
+            grad = door.example_out(door.problem(precision, geometry))
+            door = Door(x, weight, layout, weight_layout, direction, grad)
+        chosen = door.plan("auto", limit, precision, None, geometry)
+        if effort == "measure":
+            given = {"x": x_shape, "weight": weight_shape, "grad_out": None}
+            for name in OPERANDS[direction][:2]:
+                if not isinstance(given[name], np.ndarray):
+                    setattr(door, name, filled(getattr(door, name)))
+            chosen = door.measure(chosen)
+    except (ProblemError, UnsupportedError) as error:
+        shapes = {"x_shape": x_shape, "weight_shape": weight_shape}
+        raise error.at("plan", facts(shapes, layout, weight_layout)) from None
+    except MemoryError as error:
+        raise MemoryError(f"plan: {error}") from None
+    letters = (door.axes.x_letters, door.axes.weight_letters)
+    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters)
+
+
+@dataclass(frozen=True, repr=False)
+class CallablePlan(planner.Plan):
+    """A plan that knows the layouts it was made for, so that it can be called on arrays."""
+
+    letters: tuple[str, str] = ("NCHW", "OIHW")
+
+    __str__ = planner.Plan.__str__
+
+    def __call__(
+        self,
+        first: ArrayLike,
+        second: ArrayLike,
+        bias: ArrayLike | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Run the plan on arrays of the shapes and dtypes it was made for.
+
+        They are (x, weight), (grad_out, weight) or (grad_out, x), by the plan's direction.  Raises
+        ProblemError where they are others; shapes and errors are otherwise those of `conv`,
+        `conv_input_grad` and `conv_weight_grad`.
+        """
+        problem = self.problem
+        layout, weight_layout = self.letters
+        order, weight_order = canonical_order(layout)
+        sought = {
+            "input_grad": in_letters(problem.x_shape, order, layout),
+            "weight_grad": in_letters(problem.weight_shape, weight_order, weight_layout),
+        }.get(problem.direction)
+        try:
+            door = open_door(problem.direction, first, second, sought, layout, weight_layout)
+            dtypes = [a.dtype for a in door.operands]
+            added = bias_array(bias, *dtypes)
+            shapes = [a.shape for a in door.operands]
+            if shapes != problem.operand_shapes or dtypes != problem.operand_dtypes:
+                raise ProblemError(
+                    "the plan was made for other arrays.",
+                    rule=f"planned for {problem.describe()}",
+                    fix="make a plan for these arrays, or call npconv.conv",
+                )
+            return door.run(self, added, out)
+        except (ProblemError, UnsupportedError) as error:
+            given = dict(zip(OPERANDS[problem.direction], (first, second), strict=False))
+            raise error.at("plan", facts(given, layout, weight_layout)) from None

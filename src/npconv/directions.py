@@ -1,0 +1,146 @@
+"""A direction by an algorithm: its own method where it has one, else the identity of problem/.
+
+An algorithm that only knows `forward` has all three directions all the same: a gradient is a
+convolution of other arrays.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from npconv import adjoints
+from npconv.algorithms import ALGORITHMS
+from npconv.algorithms.contract import Cost
+from npconv.problem import (
+    ConvProblem,
+    covers,
+    largest_phase,
+    phase_count,
+    phases,
+    spans_padding,
+    weight_grad_as_forward,
+)
+
+_ONE_TAP = "taps"  # computes the phases of one tap, which are a matmul each, for every algorithm
+
+
+def own(problem: ConvProblem, name: str) -> bool:
+    """Return whether the algorithm has a method for the problem's direction."""
+    return hasattr(ALGORITHMS[name], problem.direction)
+
+
+def spreads(problem: ConvProblem, name: str) -> bool:
+    """Return whether a NaN or Inf may reach elements that the direct sum keeps it from.
+
+    The identity of the input gradient multiplies weight by zeros around grad_out.
+    """
+    through_zeros = problem.direction == "input_grad" and not own(problem, name)
+    return ALGORITHMS[name].SPREADS or through_zeros
+
+
+def why_not(problem: ConvProblem, name: str) -> str:
+    """Return "" when the algorithm can compute the problem, else its reason."""
+    module = ALGORITHMS[name]
+    if own(problem, name):
+        return module.why_not(problem)
+    if problem.direction == "weight_grad":
+        return module.why_not(weight_grad_as_forward(problem))
+    phase = largest_phase(problem)
+    return module.why_not(phase.problem) if phase else ""
+
+
+def cost(problem: ConvProblem, name: str) -> Cost:
+    """Return what the algorithm would spend."""
+    module = ALGORITHMS[name]
+    if own(problem, name):
+        method = "cost" if problem.direction == "forward" else f"{problem.direction}_cost"
+        return getattr(module, method)(problem)
+    if problem.direction == "weight_grad":
+        spent = module.cost(weight_grad_as_forward(problem))
+        copied = _turned_x_nbytes(problem)
+        return spent._replace(nbytes=spent.nbytes + 2 * copied, workspace=spent.workspace + copied)
+    return _phases_cost(problem, name)
+
+
+def run(
+    problem: ConvProblem, name: str, first: np.ndarray, second: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the result of two canonical operands to out, a canonical view."""
+    module = ALGORITHMS[name]
+    if own(problem, name):
+        getattr(module, problem.direction)(problem, first, second, out)
+    elif problem.direction == "weight_grad":
+        _weight_grad(problem, name, first, second, out)
+    elif spans_padding(problem):
+        shape = (problem.batch, *problem.padded_size, problem.in_channels)
+        padded = np.empty_like(out, problem.compute_dtype, shape=shape, subok=False)
+        _phases(problem, name, first, second, padded)
+        adjoints.unpad(problem, padded, out)
+    else:
+        _phases(problem, name, first, second, out)
+
+
+def _phases(
+    problem: ConvProblem, name: str, grad_out: np.ndarray, weight: np.ndarray, out: np.ndarray
+) -> None:
+    if not covers(problem):
+        out[...] = 0
+    for phase in phases(problem):
+        chosen = _of_phase(phase.problem, name)
+        kernel = adjoints.turned_weight(phase, weight)
+        target = out[(slice(None), *phase.at)]
+        ALGORITHMS[chosen].forward(phase.problem, grad_out, kernel, target)
+
+
+def _of_phase(problem: ConvProblem, name: str) -> str:
+    return _ONE_TAP if ALGORITHMS[name].why_not(problem) else name
+
+
+def _phases_cost(problem: ConvProblem, name: str) -> Cost:
+    phase = largest_phase(problem)
+    if phase is None:
+        return Cost(0, 0, 0, 1)
+    spent = ALGORITHMS[name].cost(phase.problem)
+    count = phase_count(problem)
+    kernel = math.prod(phase.problem.weight_shape) * problem.itemsize
+    padded = 0
+    if spans_padding(problem):
+        elements = problem.batch * math.prod(problem.padded_size) * problem.in_channels
+        padded = elements * problem.itemsize
+    zeros = 0 if covers(problem) else problem.result_nbytes
+    return spent._replace(
+        flops=count * spent.flops,
+        nbytes=count * (spent.nbytes + 2 * kernel) + 2 * padded + zeros,
+        workspace=spent.workspace + kernel + padded,
+        calls=count * (spent.calls + 10),
+    )
+
+
+def _weight_grad(
+    problem: ConvProblem, name: str, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
+) -> None:
+    d, groups, channels = problem.ndim, problem.groups, problem.group_channels
+    convolution = weight_grad_as_forward(problem)
+    if groups == 1:
+        turned = np.swapaxes(x, 0, -1)
+    else:
+        # (N, *size, groups, C // groups) to (C // groups, *size, groups, N), laid as x lies
+        split = x.reshape(*x.shape[:-1], groups, channels)
+        split = split.transpose([d + 2, *range(1, d + 1), d + 1, 0])
+        if problem.channels_last:
+            turned = np.ascontiguousarray(split).reshape(convolution.x_shape)
+        else:
+            dense = np.ascontiguousarray(np.moveaxis(split, (-2, -1), (1, 2)))
+            dense = dense.reshape(channels, groups * problem.batch, *problem.size)
+            turned = np.moveaxis(dense, 1, -1)
+    kernel = np.moveaxis(grad_out, 0, d)
+    target = np.moveaxis(out, d, 0)
+    ALGORITHMS[name].forward(convolution, turned, kernel, target)
+
+
+def _turned_x_nbytes(problem: ConvProblem) -> int:
+    if problem.groups == 1:
+        return 0
+    return math.prod(problem.x_shape) * problem.x_dtype.itemsize
