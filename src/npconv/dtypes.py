@@ -47,7 +47,7 @@ def result_dtype(*dtypes: np.dtype) -> np.dtype:
     dtype = np.result_type(*dtypes)
     if dtype.kind in "bi" or (dtype.kind == "u" and dtype.itemsize < 8):
         return np.dtype(np.int64)
-    return dtype.newbyteorder("=")
+    return np.dtype(dtype.type)  # NumPy's own object: others take slower paths in ufunc.at
 
 
 def compute_dtype_of(dtype: np.dtype) -> np.dtype:

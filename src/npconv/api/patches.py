@@ -89,7 +89,7 @@ def unfold(
         order, _ = axes.canonical_order(letters)
         shape = axes.in_canonical(a.shape, letters, order)
         geometry = (stride, padding, dilation, padding_mode)
-        problem = _problem(shape, kernel_size, geometry, a.dtype.newbyteorder("="))
+        problem = _problem(shape, kernel_size, geometry, np.dtype(a.dtype.type))
         check_fits(math.prod(problem.out_shape) * problem.taps * a.itemsize, "the matrix")
         turn, index = axes.to_canonical(letters, order)
         canonical = a.transpose(turn)[index]
