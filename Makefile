@@ -34,9 +34,10 @@ check: lint  ## lint, the rules between the rooms, then the test suite
 	$(TESTS) -q tests/test_rooms.py
 	$(MAKE) test
 
-bench: $(VENV)/.stamp  ## the planner's regret, then images against SciPy and scikit-image
+bench: $(VENV)/.stamp  ## the planner's regret, then images and layers beside other libraries
 	$(BIN)/npconv bench regret
 	$(BIN)/npconv bench images
+	$(BIN)/npconv bench layers
 
 readme: $(VENV)/.stamp  ## measure again and write the README's table
 	$(BIN)/npconv bench images --readme

@@ -13,7 +13,8 @@ import oracle
 from npconv import arrays, door, planner
 from npconv.algorithms import ALGORITHMS
 
-ROUNDS = {"fft"}  # not a sum of products: small integers come back rounded, not exact
+# Not sums of products: small integers come back rounded, not exact.
+ROUNDS = {"fft", "winograd"}
 ALL = settings.get_current_profile_name() == "all"
 
 
@@ -66,11 +67,22 @@ def check_bound(x, weight, bias=None, *, skip=(), keywords=None, **geometry):
     fine = np.isfinite(want)
     for name, out in each(x, weight, bias, skip=skip, **(keywords or geometry)):
         assert out.dtype == x.dtype, name
-        limit = oracle.transform_allowed if name in ROUNDS else oracle.allowed
-        allowed = limit(*clean, dtype=x.dtype, **geometry)[fine]
+        allowed = limit(name, *clean, dtype=x.dtype, **geometry)[fine]
         error = np.abs(out[fine] - want[fine])
         assert (error <= allowed).all(), (name, float((error / allowed).max()))
         same_kinds(name, out, want)
+
+
+def limit(name, *operands, dtype, **geometry):
+    """How far from the direct sum an algorithm's elements may be."""
+    if name not in ROUNDS:
+        return oracle.allowed(*operands, dtype=dtype, **geometry)
+    return oracle.transform_allowed(*operands, dtype=dtype, unit=tile_unit(name, dtype), **geometry)
+
+
+def tile_unit(name, dtype):
+    """What a tile is rounded in: fft's in float64, winograd's in the numbers' own."""
+    return 2.0**-53 if name == "fft" else oracle.UNIT[np.dtype(dtype).char]
 
 
 def same_kinds(name, out, want):
@@ -87,6 +99,7 @@ def small_tiles(nbytes=256):
     now = {name: nbytes for name in vars(arrays) if name.endswith("_NBYTES")}
     assert now, "arrays names its limits in bytes"
     now |= {"_BLOCK": 3, "_WORKSPACE": nbytes, "best_length": lambda need, span, dims: span + 1}
+    now |= {"_LINES_NBYTES": 8 * nbytes, "_HELD": 2, "WORTH_SHARING": 64}
     before = [
         (owner, name, getattr(owner, name))
         for owner in (arrays, *ALGORITHMS.values())

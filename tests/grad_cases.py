@@ -94,7 +94,8 @@ def check_bound(grad_out, x, weight, *, skip=(), directions=DIRECTIONS, **geomet
             assert grad.dtype == grad_out.dtype, name
             rounds = name in cases.ROUNDS
             limit = oracle_grad.transform_allowed if rounds else oracle_grad.allowed
-            allowed = limit(direction, *clean, shape, dtype=grad.dtype, **geometry)[fine]
+            unit = {"unit": cases.tile_unit(name, grad.dtype)} if rounds else {}
+            allowed = limit(direction, *clean, shape, dtype=grad.dtype, **unit, **geometry)[fine]
             error = np.abs(grad[fine] - want[fine])
             worst = (direction, name, float((error / np.where(allowed, allowed, 1)).max(initial=0)))
             assert (error <= allowed).all(), worst

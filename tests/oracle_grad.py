@@ -44,6 +44,8 @@ def input_grad(
     pads = oracle.pairs(padding, d)
     padded = [n + b + a for n, (b, a) in zip(x_shape[2:], pads, strict=True)]
     grad = np.zeros((*x_shape[:2], *padded), dtype)
+    if 0 in (*grad_out.shape, *weight.shape, *x_shape):
+        return np.zeros(x_shape, dtype)  # no sums: einsum of empty arrays has damaged the heap
     parts = list(
         zip(
             np.split(grad, groups, 1),  # views
@@ -84,6 +86,8 @@ def weight_grad(
     stride, dilation = oracle.per_axis(stride, d), oracle.per_axis(dilation, d)
     padded = oracle.pad(x.astype(dtype), oracle.pairs(padding, d), padding_mode)
     grad = np.zeros(weight_shape, dtype)
+    if 0 in (*grad_out.shape, *x.shape, *weight_shape):
+        return grad  # as in input_grad
     parts = list(
         zip(
             np.split(grad, groups),

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import npconv
 from npconv.bench import app, commands, images, images_text, regret, regret_text, report, runner
+from npconv.bench.arrays import layer_arrays
 from npconv.bench.environment import environment
 from npconv.bench.layers import NETWORKS, Layer
 from npconv.bench.peers import CONTENDERS, Contender
@@ -47,6 +48,7 @@ def macs(layer):
     [
         ("alexnet", 655_566_528, 5),
         ("vgg16", 15_346_630_656, 13),
+        ("googlenet", 1_581_647_872, 57),
         ("resnet50", 4_087_136_256, 53),
         ("mobilenetv2", 299_494_272, 52),
     ],
@@ -62,6 +64,9 @@ def test_tables_have_the_published_totals(network, total, layers):
     [
         ("alexnet", 2_468_544),
         ("vgg16", 14_710_464),
+        ("googlenet", 6_998_552 - 1_025_000 - 7_280),  # less the classifier and the biases
+        ("audio", 4_199_424 + 4_718_592),
+        ("volumes", 27_653_184),
         ("resnet50", 23_454_912),
         ("mobilenetv2", 2_189_760),
     ],
@@ -246,8 +251,8 @@ def test_warm_up_notes_failures_slow_ones_and_differences(monkeypatch):
 
 @pytest.mark.parametrize("memory_order", ["channels_first", "channels_last"])
 def test_a_layers_arrays_are_the_layer(memory_order):
-    arrays = regret.layer_arrays(TINY, regret.Settings(memory_order=memory_order))
-    first = regret.layer_arrays(TINY, regret.Settings())
+    arrays = layer_arrays(TINY, memory_order)
+    first = layer_arrays(TINY)
     assert arrays.x.flags.c_contiguous
     assert arrays.weight.flags.c_contiguous
     expected = npconv.conv(first.x, first.weight, **first.geometry)

@@ -236,6 +236,8 @@ def test_nothing_beside_out_is_written(direction):
     beside = np.ones(big.shape, bool)
     beside[inside] = False
     for name in npconv.algorithms():
+        if (name, direction) == ("winograd", "weight_grad"):
+            continue  # whose kernel would be grad_out
         big[...] = 1e30
         grad_cases.CALLS[direction](
             grad_out, other, shape, algorithm=name, out=big[inside], **GEOMETRY

@@ -6,10 +6,19 @@ import pytest
 import cases
 import npconv
 import oracle
-from npconv import conv
 
 RANKS = [(2, 4, 17), (2, 4, 8, 9), (2, 4, 5, 6, 4)]
 KERNELS = [(6, 4, 5), (6, 4, 3, 4), (6, 4, 3, 2, 3)]
+
+
+def conv(*arrays, **keywords):
+    """npconv.conv; an algorithm that cannot do this is let off."""
+    try:
+        return npconv.conv(*arrays, **keywords)
+    except npconv.UnsupportedError as error:
+        pytest.skip(str(error).splitlines()[0])
+
+
 SHAPES = pytest.mark.parametrize(
     ("x_shape", "weight_shape"), list(zip(RANKS, KERNELS, strict=True))
 )

@@ -136,4 +136,4 @@ def test_nothing_is_kept():
                 conv(x, weight, algorithm=name)
             kept = tracemalloc.get_traced_memory()[0]
             tracemalloc.stop()
-            assert kept < 2e4, name
+            assert kept < 5e4, name  # x alone is 131 kB

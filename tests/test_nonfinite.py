@@ -113,5 +113,6 @@ def test_the_table_says_who_spreads():
 
     assert {name for name in npconv.algorithms() if ALGORITHMS[name].SPREADS} == {
         "toeplitz",
+        "winograd",
         "fft",
     }

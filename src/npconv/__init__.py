@@ -37,6 +37,7 @@ from npconv.pooling import (
     max_pool,
     max_pool_grad,
 )
+from npconv.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "conv_transpose_geometry",
     "conv_weight_grad",
     "fold",
+    "get_num_threads",
     "global_avg_pool",
     "global_avg_pool_grad",
     "global_max_pool",
@@ -63,6 +65,7 @@ __all__ = [
     "max_pool",
     "max_pool_grad",
     "plan",
+    "set_num_threads",
     "unfold",
 ]
 _ROOMS = ("bench", "bridges", "images", "ndimage", "signal")

@@ -18,6 +18,7 @@ from npconv.errors import ProblemError
 from npconv.integers import is_many
 from npconv.memory import nbytes_text
 from npconv.problem import ConvProblem
+from npconv.threads import forget_when_changed
 
 # What each direction is given, as messages call it: two arrays, and the shape of what is sought.
 OPERANDS = {
@@ -110,6 +111,7 @@ class Door:
             self.grad_out = _view(g, self.axes.x_view)
         self.x = _view(a, self.axes.x_view)
         self.weight = _view(b, self.axes.weight_view)
+        self.packed: Any = None  # weight as the plan that will run has transformed it
 
     @property
     def operands(self) -> tuple[np.ndarray, np.ndarray]:
@@ -220,13 +222,14 @@ class Door:
         operands = self.operands
         if out is None:
             result, view = self.empty_out(problem)
-            chosen.run(*operands, bias, view)
+            chosen.run(*operands, bias, view, self.packed)
             return result
         self._check_out(problem, out)
         read = [a for a in (*operands, bias) if a is not None]
         direct = out.dtype == problem.dtype and not any(np.may_share_memory(out, a) for a in read)
         if direct:
-            chosen.run(*operands, bias, _view(np.asarray(out), self._result_axes()[-1]))
+            view = _view(np.asarray(out), self._result_axes()[-1])
+            chosen.run(*operands, bias, view, self.packed)
         else:
             np.copyto(out, self.run(chosen, bias, None), casting="same_kind")
         return out
@@ -275,6 +278,9 @@ def _plan(
     precision: str,
 ) -> planner.Plan:
     return planner.choose(_problem(key, geometry, precision), algorithm, memory_limit)
+
+
+forget_when_changed(_plan.cache_clear)
 
 
 def _problem(key: tuple[Any, ...], geometry: tuple[Any, ...], precision: str) -> ConvProblem:

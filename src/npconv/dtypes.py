@@ -16,8 +16,9 @@ _EXACT_BELOW = ((np.dtype(np.float32), 1 << 24), (np.dtype(np.float64), 1 << 53)
 
 def as_array(value: ArrayLike, name: str) -> np.ndarray:
     """Return value as a plain ndarray of numbers; its strides and byte order stay."""
-    ma = sys.modules.get("numpy.ma")
-    if ma is not None and isinstance(value, ma.MaskedArray):
+    # NumPy loads it on first use; while another thread does, there is no masked array yet.
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if masked is not None and isinstance(value, masked):
         raise ProblemError(
             f"{name} is a masked array, and its mask would be lost.",
             fix=f"fill it first, as in {name}.filled(0)",

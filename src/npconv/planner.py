@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,34 +17,15 @@ from npconv.algorithms.contract import Cost
 from npconv.dtypes import exact_float, largest, largest_of
 from npconv.errors import ProblemError, UnsupportedError
 from npconv.memory import nbytes_text, physical_memory
+from npconv.plan_text import Row, table
 from npconv.problem import ConvProblem
-from npconv.threads import serial_blas
+from npconv.threads import forget_when_changed, serial_blas
 
 EFFORTS = ("estimate", "measure")
 _TIE = 1.05  # estimates this close say nothing: the leaner algorithm is taken
-_CALLS = {
-    "forward": "conv",
-    "input_grad": "conv_input_grad",
-    "weight_grad": "conv_weight_grad",
-}
 # What keeps a NaN in its place where nothing that does was planned.
 _LEAN = {"forward": "im2col_tiled", "input_grad": "taps", "weight_grad": "im2col_tiled"}
 _HOPELESS = 20  # times the best estimate: what measuring does not try
-
-
-class Row(NamedTuple):
-    """One algorithm's line in a plan.
-
-    seconds is the estimate, or the measured median when `measured`; both it and workspace (bytes)
-    are None for an algorithm with a `why_not`.
-    """
-
-    algorithm: str
-    why_not: str
-    seconds: float | None
-    workspace: int | None
-    chosen: bool = False
-    measured: bool = False
 
 
 class Rate(NamedTuple):
@@ -65,6 +46,8 @@ _RATES = {
     "im2col_view": Rate(165e9, 27e9, 8e-7),
     "im2col_tiled": Rate(135e9, 26e9, 7e-7),
     "toeplitz": Rate(270e9, 160e9, 1.5e-5),
+    "indirect": Rate(400e9, 12e9, 1e-6),
+    "winograd": Rate(280e9, 12e9, 1e-6),
     "fft": Rate(150e9, 16e9, 1.5e-6),
 }
 
@@ -109,10 +92,27 @@ class Plan:
             else _LEAN[self.problem.direction]
         )
 
+    def pack(self, weight: np.ndarray) -> Any:
+        """Return a canonical weight transformed for `run`, None where that takes it as it is."""
+        module = ALGORITHMS[self.algorithm]
+        packs = self.problem.direction == "forward" and hasattr(module, "pack_weight")
+        if not packs or 0 in (*self.problem.x_shape, *weight.shape):
+            return None
+        with np.errstate(all="ignore"):
+            return module.pack_weight(self.problem, weight)  # type: ignore[attr-defined]
+
     def run(
-        self, first: np.ndarray, second: np.ndarray, bias: np.ndarray | None, out: np.ndarray
+        self,
+        first: np.ndarray,
+        second: np.ndarray,
+        bias: np.ndarray | None,
+        out: np.ndarray,
+        packed: Any = None,
     ) -> None:
-        """Write the result of two operands, canonical views, to out, a canonical view."""
+        """Write the result of two operands, canonical views, to out, a canonical view.
+
+        `packed` is the second one as `pack` returned it.
+        """
         problem = self.problem
         if out.size == 0:
             return
@@ -123,7 +123,11 @@ class Plan:
                 target[...] = 0
             else:
                 working = _as_given(problem, first, second)
-                directions.run(working, self.algorithm, first, second, target)
+                if packed is None:
+                    directions.run(working, self.algorithm, first, second, target)
+                else:
+                    module = ALGORITHMS[self.algorithm]
+                    module.forward_packed(problem, first, packed, target)  # type: ignore[attr-defined]
                 spreads = directions.spreads(problem, self.algorithm)
                 if spreads and not _all_finite(target):
                     directions.run(working, self._direct, first, second, target)
@@ -133,20 +137,7 @@ class Plan:
                 out[...] = target
 
     def __str__(self) -> str:
-        rows = [("", "algorithm", "time", "workspace", "why not")]
-        for r in self.rows:
-            seconds = "" if r.seconds is None else seconds_text(r.seconds)
-            held = "" if r.workspace is None else nbytes_text(r.workspace)
-            rows.append(("->" if r.chosen else "", r.algorithm, seconds, held, r.why_not))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [
-            f"{mark:<{widths[0]}} {name:<{widths[1]}}  {seconds:>{widths[2]}}"
-            f"  {held:>{widths[3]}}  {reason}".rstrip()
-            for mark, name, seconds, held, reason in rows
-        ]
-        kind = "measured" if self.effort == "measure" else "estimated"
-        call = _CALLS[self.problem.direction]
-        return "\n".join([f"{call}: {self.problem.describe()}  ({kind})", *lines])
+        return table(self.problem, self.rows, self.effort)
 
     __repr__ = __str__
 
@@ -173,6 +164,9 @@ def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | No
     return Plan(problem, tuple(row._replace(chosen=row.algorithm == best) for row in rows))
 
 
+forget_when_changed(choose.cache_clear)
+
+
 def measure(plan: Plan, first: np.ndarray, second: np.ndarray, out: np.ndarray) -> Plan:
     """Return the plan chosen anew by timing its candidates on these canonical arrays."""
     able = [row for row in plan.rows if not row.why_not]
@@ -196,13 +190,6 @@ def measure(plan: Plan, first: np.ndarray, second: np.ndarray, out: np.ndarray) 
         for row in plan.rows
     )
     return replace(plan, rows=rows, effort="measure")
-
-
-def seconds_text(seconds: float) -> str:
-    """Return seconds as a short text with its unit."""
-    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
-    scale, unit = next((u for u in units if seconds >= u[0]), units[-1])
-    return f"{seconds / scale:.3g} {unit}"
 
 
 def _rounds(plan: Plan) -> int:

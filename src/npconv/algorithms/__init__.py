@@ -10,12 +10,17 @@ from npconv.algorithms import (
     im2col_loop,
     im2col_tiled,
     im2col_view,
+    indirect,
     naive,
     taps,
     toeplitz,
+    winograd,
 )
 from npconv.algorithms.contract import Algorithm
 
-_MODULES = (naive, taps, im2col_loop, im2col_index, im2col_view, im2col_tiled, toeplitz, fft)
+_MODULES = (
+    naive, taps, im2col_loop, im2col_index, im2col_view, im2col_tiled, toeplitz, indirect, winograd,
+    fft,
+)  # fmt: skip
 
 ALGORITHMS: dict[str, Algorithm] = {m.NAME: cast(Algorithm, m) for m in _MODULES}

@@ -111,6 +111,18 @@ def plan(
     return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters)
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class PackedWeight:
+    """A weight of its own, transformed for one plan: what `CallablePlan.pack` returns."""
+
+    plan: CallablePlan
+    weight: np.ndarray
+    packed: Any
+
+    def __repr__(self) -> str:
+        return f"PackedWeight({self.weight.shape}, {self.weight.dtype}, {self.plan.algorithm})"
+
+
 @dataclass(frozen=True, repr=False)
 class CallablePlan(planner.Plan):
     """A plan that knows the layouts it was made for, so that it can be called on arrays."""
@@ -119,16 +131,62 @@ class CallablePlan(planner.Plan):
 
     __str__ = planner.Plan.__str__
 
+    def pack(self, weight: ArrayLike) -> PackedWeight:
+        """Transform a weight once, for ``plan(x, packed)`` any number of times.
+
+        The weight is copied: changing the array afterwards does not change what was packed.
+
+        Raises
+        ------
+        ProblemError
+            Where weight is not of the plan's shape and dtype, or the plan is of a gradient.
+
+        Examples
+        --------
+        >>> import numpy as np, npconv
+        >>> x, weight = np.ones((1, 8, 9, 9), "float32"), np.ones((4, 8, 3, 3), "float32")
+        >>> plan = npconv.plan(x, weight)
+        >>> packed = plan.pack(weight)
+        >>> np.array_equal(plan(x, packed), plan(x, weight))
+        True
+        """
+        problem = self.problem
+        layout, weight_layout = self.letters
+        x_shape = in_letters(problem.x_shape, canonical_order(layout)[0], layout)
+        try:
+            if problem.direction != "forward":
+                raise ProblemError(f"a plan of the {problem.direction} packs no weight.")
+            own = np.array(weight, copy=True, subok=False)
+            own.flags.writeable = False
+            door = Door(example(x_shape, problem.x_dtype, "x"), own, layout, weight_layout)
+            self._check(door)
+            return PackedWeight(self, own, planner.Plan.pack(self, door.weight))
+        except (ProblemError, UnsupportedError) as error:
+            given = {"weight": weight}
+            raise error.at("plan.pack", facts(given, layout, weight_layout)) from None
+
+    def _check(self, door: Door) -> None:
+        problem = self.problem
+        shapes = [a.shape for a in door.operands]
+        dtypes = [a.dtype for a in door.operands]
+        if shapes != problem.operand_shapes or dtypes != problem.operand_dtypes:
+            raise ProblemError(
+                "the plan was made for other arrays.",
+                rule=f"planned for {problem.describe()}",
+                fix="make a plan for these arrays, or call npconv.conv",
+            )
+
     def __call__(
         self,
         first: ArrayLike,
-        second: ArrayLike,
+        second: ArrayLike | PackedWeight,
         bias: ArrayLike | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         """Run the plan on arrays of the shapes and dtypes it was made for.
 
-        They are (x, weight), (grad_out, weight) or (grad_out, x), by the plan's direction.  Raises
+        They are (x, weight), (grad_out, weight) or (grad_out, x), by the plan's direction; weight
+        may be what `pack` returned.  Raises
         ProblemError where they are others; shapes and errors are otherwise those of `conv`,
         `conv_input_grad` and `conv_weight_grad`.
         """
@@ -140,17 +198,16 @@ class CallablePlan(planner.Plan):
             "weight_grad": in_letters(problem.weight_shape, weight_order, weight_layout),
         }.get(problem.direction)
         try:
-            door = open_door(problem.direction, first, second, sought, layout, weight_layout)
-            dtypes = [a.dtype for a in door.operands]
-            added = bias_array(bias, *dtypes)
-            shapes = [a.shape for a in door.operands]
-            if shapes != problem.operand_shapes or dtypes != problem.operand_dtypes:
-                raise ProblemError(
-                    "the plan was made for other arrays.",
-                    rule=f"planned for {problem.describe()}",
-                    fix="make a plan for these arrays, or call npconv.conv",
-                )
+            if isinstance(second, PackedWeight) and second.plan is not self:
+                raise ProblemError(f"the weight was packed for {second.plan.problem.describe()}.")
+            array = second.weight if isinstance(second, PackedWeight) else second
+            door = open_door(problem.direction, first, array, sought, layout, weight_layout)
+            added = bias_array(bias, *(a.dtype for a in door.operands))
+            self._check(door)
+            if isinstance(second, PackedWeight):
+                door.packed = second.packed
             return door.run(self, added, out)
         except (ProblemError, UnsupportedError) as error:
-            given = dict(zip(OPERANDS[problem.direction], (first, second), strict=False))
+            shown = second.weight if isinstance(second, PackedWeight) else second
+            given = dict(zip(OPERANDS[problem.direction], (first, shown), strict=False))
             raise error.at("plan", facts(given, layout, weight_layout)) from None

@@ -14,16 +14,21 @@ import typer
 from npconv import ProblemError
 
 from . import images as images_bench
+from . import networks as networks_bench
+from . import plots
 from . import regret as regret_bench
 from .images_text import markdown as images_markdown
 from .images_text import text as images_text
-from .layers import NETWORKS
+from .layers import NETWORKS, Layer
+from .networks_text import markdown as networks_markdown
+from .networks_text import text as networks_text
 from .regret_text import text as regret_text
 from .report import check_marked, rewrite_marked, write_json
 
 app = typer.Typer(help="Measure npconv on this machine.", add_completion=False)
 README = Path("README.md")
 MARKER = "bench:images"
+LAYERS_MARKER = "bench:layers"
 
 
 @contextmanager
@@ -56,10 +61,24 @@ class Network(StrEnum):
 
     alexnet = "alexnet"
     vgg16 = "vgg16"
+    googlenet = "googlenet"
     resnet50 = "resnet50"
     mobilenetv2 = "mobilenetv2"
+    unet = "unet"
+    audio = "audio"
+    volumes = "volumes"
     images = "images"
     all = "all"
+
+
+def tables(networks: list[Network], only: str = "") -> dict[str, tuple[Layer, ...]]:
+    """Give the layers of the networks asked for, those alone whose names hold `only`."""
+    names = list(NETWORKS) if Network.all in networks else [each.value for each in networks]
+    return {
+        name: layers
+        for name in names
+        if (layers := tuple(layer for layer in NETWORKS[name] if only in layer.name))
+    }
 
 
 class Direction(StrEnum):
@@ -129,9 +148,7 @@ def regret(
         rounds=5 if quick else 11,
         seconds_per_layer=1.0 if quick else 4.0,
     )
-    networks = list(NETWORKS) if network.value == "all" else [network.value]
-    layers = {name: NETWORKS[name] for name in networks}
-    result = regret_bench.measure(layers, settings)
+    result = regret_bench.measure(tables([network]), settings)
     typer.echo(regret_text(result))
     save(json_file, result)
     if result.unmeasured:
@@ -161,4 +178,65 @@ def images(
     if readme:
         with told():
             rewrite_marked(README, MARKER, images_markdown(result))
+        typer.echo(f"The table is in {README}.")
+
+
+@app.command()
+def layers(
+    network: Annotated[
+        list[Network] | None, typer.Option(help="Whose layers; may be given again. All without it.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Just the layers whose names hold this text.")] = "",
+    direction: Annotated[
+        Direction, typer.Option(help="The convolution, or one of its gradients.")
+    ] = Direction.forward,
+    precision: Annotated[Precision, typer.Option(help="What npconv may use.")] = Precision.strict,
+    effort: Annotated[Effort, typer.Option(help="How npconv's planner chooses.")] = Effort.estimate,
+    batch: Annotated[int, typer.Option(min=1, help="Images, sounds or clips at once.")] = 1,
+    quick: Annotated[bool, typer.Option(help="Fewer rounds: a rough answer sooner.")] = False,
+    readme: Annotated[
+        bool, typer.Option(help="Write the totals into README.md of the current folder.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write every sample to this file.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the totals in this file: PNG, SVG or PDF.")
+    ] = None,
+) -> None:
+    """Time the layers of networks beside the libraries installed, each in a process of its own.
+
+    Looked for: PyTorch, ONNX Runtime (with onnx), OpenVINO, ncnn, OpenCV, SciPy and JAX. Ctrl-C
+    ends the run and shows what was measured.
+    """
+    check_writable(json_file)
+    check_writable(picture)
+    chosen = tables(network or [Network.all], only)
+    with told():
+        if not chosen:
+            raise ProblemError(f"layers: no layer's name holds {only!r}.")
+        if readme:
+            check_marked(README, LAYERS_MARKER)
+        if picture is not None:
+            plots.check(picture)
+    settings = networks_bench.Settings(
+        direction=direction.value,
+        precision=precision.value,
+        effort=effort.value,
+        batch=batch,
+        rounds=3 if quick else 11,
+        seconds_per_layer=2.0 if quick else 10.0,
+    )
+    result = networks_bench.measure(chosen, settings)
+    typer.echo(networks_text(result))
+    save(json_file, result)
+    if picture is not None and result.totals:
+        with told():
+            plots.picture(picture, result)
+        typer.echo(f"The picture is in {picture}.")
+    if result.unmeasured:
+        raise typer.Exit(130)
+    if readme:
+        with told():
+            rewrite_marked(README, LAYERS_MARKER, networks_markdown(result))
         typer.echo(f"The table is in {README}.")

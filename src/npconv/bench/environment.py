@@ -16,6 +16,14 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
 )
+# One library under several names.
+SAME = {
+    "opencv-python-headless": (
+        "opencv-python",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    )
+}
 
 
 def cpu_name() -> str:
@@ -56,10 +64,12 @@ def available_memory() -> int:
 
 def version(package: str) -> str:
     """Return the installed version of `package`, or "" when it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+    for name in (package, *SAME.get(package, ())):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
 
 
 def blas_name() -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .environment import Environment, environment, version
+from .contest import ContenderTime, contest, relative_error, workers
+from .environment import Environment, environment
 from .peers import CONTENDERS, Contender
-from .processes import Worker, WorkerError, started
-from .runner import alternate
+from .processes import Worker
 
 FULL_HD = (1080, 1920)
 
@@ -36,23 +34,6 @@ CASES = (
     ImageCase("Gaussian, sigma 1", "gaussian", sigma=1.0),
     ImageCase("Gaussian, sigma 3", "gaussian", sigma=3.0),
 )
-
-
-@dataclass
-class ContenderTime:
-    """One contender on one case; `note` says why there are no numbers, if there are none.
-
-    `ratio` is its time over that of the operation's first contender, `error` its largest error
-    against float64 over the largest value, `cpus_busy` the processors it kept busy.
-    """
-
-    contender: str
-    seconds: float = math.nan
-    ratio: float = math.nan
-    error: float = math.nan
-    cpus_busy: float = math.nan
-    samples: list[float] = field(default_factory=list)
-    note: str = ""
 
 
 @dataclass
@@ -115,51 +96,17 @@ def measure_case(
     """Time the contenders of one case in alternating rounds and check what they computed."""
     given = arguments(case, size)
     expected = oracle(case, given)
-    rows: dict[str, ContenderTime] = {}
-    samplers: dict[str, Callable[[], float]] = {}
-    busy: dict[str, list[float]] = {}
-    for name, contender in contenders.items():
-        if contender.operation != case.operation:
-            continue
-        row = rows[name] = ContenderTime(name)
-        if not version(contender.package):
-            row.note = f"not installed: pip install {contender.package}"
-            continue
-        try:
-            _, result = worker(name).prepare(given)
-        except WorkerError as error:
-            row.note = f"stopped: {error}"
-            continue
-        if result.shape != expected.shape:
-            row.note = f"wrong: the result is {result.shape}, not {expected.shape}"
-            continue
-        row.error = float(np.max(np.abs(result - expected)) / np.max(np.abs(expected)))
-        busy[name] = []
-        samplers[name] = sampler(worker(name), busy[name])
-    for name, timing in alternate(
-        samplers, rounds=rounds, seconds=seconds, advance=advance
-    ).items():
-        row = rows[name]
-        row.samples = timing.samples
-        if timing.failure:
-            row.note = f"stopped: {timing.failure}"
-        else:
-            row.seconds, row.cpus_busy = timing.seconds, median(busy[name])
-    first = next(iter(rows.values()))
-    for row in rows.values():
-        row.ratio = row.seconds / first.seconds
-    return CaseResult(case, list(rows.values()))
-
-
-def sampler(worker: Worker, busy: list[float]) -> Callable[[], float]:
-    """Make a sampler that asks `worker` and notes in `busy` how many processors it used."""
-
-    def sample() -> float:
-        seconds, cpus_busy = worker.sample()
-        busy.append(cpus_busy)
-        return seconds
-
-    return sample
+    entered = {name: each for name, each in contenders.items() if each.operation == case.operation}
+    rows = contest(
+        entered,
+        given,
+        lambda name, result: relative_error(result, expected),
+        worker,
+        rounds=rounds,
+        seconds=seconds,
+        advance=advance,
+    )
+    return CaseResult(case, rows)
 
 
 def measure(
@@ -180,13 +127,7 @@ def measure(
     results = []
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(console=console, disable=not console.is_terminal))
-        workers: dict[str, Worker] = {}
-
-        def worker(name: str) -> Worker:
-            if name not in workers or not workers[name].alive:
-                workers[name] = stack.enter_context(started(name))
-            return workers[name]
-
+        worker = stack.enter_context(workers())
         for case in cases:
             count = sum(each.operation == case.operation for each in contenders.values())
             task = progress.add_task(case.name, total=count * rounds)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .images import ContenderTime, ImagesResult
+from .contest import ContenderTime
+from .images import ImagesResult
 from .report import markdown_table, milliseconds, text_table
 
 

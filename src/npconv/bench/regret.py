@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 import npconv
 
+from .arrays import Arrays, layer_arrays
 from .environment import Environment, available_memory, environment
 from .layers import Layer
 from .runner import SAMPLE_ERRORS, Timing, alternate, reason, stopwatch
@@ -73,39 +73,6 @@ class LayerRegret:
     regret: float
     regret_of_quickest: float
     algorithms: list[AlgorithmTime]
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """A layer's arrays as `npconv.conv` takes them, with the geometry's keywords."""
-
-    x: np.ndarray
-    weight: np.ndarray
-    layout: str
-    geometry: dict[str, Any]
-
-
-def layer_arrays(layer: Layer, settings: Settings) -> Arrays:
-    """Make random arrays (normal, fixed seed) for `layer` in the memory order asked for."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(layer.x_shape, dtype=np.float32).astype(settings.dtype, copy=False)
-    weight = rng.standard_normal(layer.weight_shape, dtype=np.float32)
-    weight = weight.astype(settings.dtype, copy=False)
-    spatial = "DHW"[3 - (x.ndim - 2) :]
-    layout = f"NC{spatial}"
-    if settings.memory_order == "channels_last":
-        layout = f"N{spatial}C"
-        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-        weight = np.ascontiguousarray(np.moveaxis(weight, (1, 0), (-2, -1)))
-    geometry: dict[str, Any] = {
-        "stride": layer.stride,
-        "padding": layer.padding,
-        "dilation": layer.dilation,
-        "groups": layer.groups,
-        "layout": layout,
-        "precision": settings.precision,
-    }
-    return Arrays(x, weight, layout, geometry)
 
 
 def sort_out(plan: npconv.Plan, settings: Settings, memory: int) -> list[AlgorithmTime]:
@@ -203,7 +170,7 @@ def measure_layer(
     settings: Settings,
 ) -> LayerRegret:
     """Time every algorithm that can do `layer` and compare the planner's choice with the best."""
-    arrays = layer_arrays(layer, settings)
+    arrays = layer_arrays(layer, settings.memory_order, settings.precision, settings.dtype)
     plan = npconv.plan(
         arrays.x.shape,
         arrays.weight.shape,

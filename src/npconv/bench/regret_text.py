@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from .layers import Layer
+from .layers import shape_text
 from .regret import RegretResult
 from .report import milliseconds, text_table
 from .stats import Distribution
 
 DIFFERENCE_LIMIT = 1e-4
-
-
-def shape_text(layer: Layer) -> str:
-    """Write a layer's shapes and stride in one cell, as `npconv plan` takes the shapes."""
-    x = "x".join(map(str, layer.x_shape))
-    weight = "x".join(map(str, layer.weight_shape))
-    stride = f" s{layer.stride}" if layer.stride != 1 else ""
-    return f"{x} {weight}{stride}"
 
 
 def spread_text(spread: Distribution) -> str:

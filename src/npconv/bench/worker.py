@@ -2,6 +2,7 @@
 
 Requests and replies are pickles. `("prepare", arguments)` builds the call, runs it twice and
 answers `(quicker_seconds, result)`; `("sample",)` times it and answers `(seconds, cpus_busy)`.
+A quick call is made once untimed before a sample, as the others' turns have emptied the caches.
 An error ends the process; its last line of standard error tells the parent why.
 """
 
@@ -15,13 +16,15 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from .peers import CONTENDERS
+from .peers import CONTENDERS, LAYER_CONTENDERS, YARDSTICKS
 from .runner import stopwatch
+
+WARM_SECONDS = 0.05
 
 
 def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests about the contender `name` until the parent closes the pipe."""
-    contender = CONTENDERS[name]
+    contender = {**CONTENDERS, **LAYER_CONTENDERS, **YARDSTICKS}[name]
     sampler: Callable[[], float] | None = None
     while True:
         try:
@@ -31,16 +34,18 @@ def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
         reply: tuple[Any, ...]
         if request[0] == "prepare":
             call = contender.prepare(**request[1])
-            seconds = math.inf
+            seconds_each = math.inf
             for _ in range(2):
                 start = time.perf_counter()
                 result = call()
-                seconds = min(seconds, time.perf_counter() - start)
-            sampler = stopwatch(call, seconds)
-            reply = (seconds, result)
+                seconds_each = min(seconds_each, time.perf_counter() - start)
+            sampler = stopwatch(call, seconds_each)
+            reply = (seconds_each, result)
         elif sampler is None:
             raise RuntimeError(f"{name} was asked for a sample before it was prepared")
         else:
+            if seconds_each < WARM_SECONDS:
+                call()
             cpu, wall = time.process_time(), time.perf_counter()
             seconds = sampler()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -11,6 +11,7 @@ from npconv import ProblemError, UnsupportedError, __version__
 from npconv.bench import app as bench_app
 from npconv.cli.photos import filter_photos, list_kernels, make_gallery
 from npconv.cli.plans import show_info, show_plan
+from npconv.cli.warmup import warm_up
 
 
 class _Readable(TyperGroup):
@@ -40,6 +41,7 @@ app.command("gallery")(make_gallery)
 app.command("kernels")(list_kernels)
 app.command("plan")(show_plan)
 app.command("info")(show_info)
+app.command("warmup")(warm_up)
 app.add_typer(bench_app, name="bench")
 
 

@@ -1,0 +1,19 @@
+"""The one thread pool: how many threads share a call, who works, and BLAS kept to one meanwhile."""
+
+from npconv.threads.blas import serial_blas
+from npconv.threads.count import (
+    forget_when_changed,
+    get_num_threads,
+    num_threads,
+    set_num_threads,
+)
+from npconv.threads.pool import for_each
+
+__all__ = [
+    "for_each",
+    "forget_when_changed",
+    "get_num_threads",
+    "num_threads",
+    "serial_blas",
+    "set_num_threads",
+]
