@@ -31,9 +31,7 @@ class PoolDoor:
         self.letters = axes.parse_layout(layout, len(shape))
         self.order, _ = axes.canonical_order(self.letters)
         self.memory = axes.memory_order(like.shape, like.strides, self.letters)
-        self.x_shape = tuple(
-            shape[self.letters.index(a)] if a in self.letters else 1 for a in self.order
-        )
+        self.x_shape = axes.in_canonical(shape, self.letters, self.order)
         placed = [self.order.index(a) for a in self.memory]
         self.slowest_first = [i for i in range(len(self.order)) if i not in placed] + placed
 
