@@ -8,10 +8,10 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 TESTS = $(ONE_THREAD) $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-peers check lint bench readme clean
+.PHONY: help demo test test-all test-without-numba test-peers check lint bench readme clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 28
 
 demo: $(VENV)/.stamp  ## filter a photograph, draw the gallery and the table of algorithms
 	$(BIN)/python examples/demo.py
@@ -21,6 +21,9 @@ test: $(VENV)/.stamp  ## the test suite
 
 test-all: $(VENV)/.stamp  ## the test suite with the long sweeps
 	NPCONV_TEST_ALL=1 $(TESTS) -n 2 --dist worksteal
+
+test-without-numba: $(VENV)/.stamp  ## the test suite where Numba cannot be imported
+	NPCONV_TEST_WITHOUT_NUMBA=1 $(TESTS) -n 2 --dist worksteal --doctest-ignore-import-errors
 
 test-peers: $(VENV)/.stamp-peers  ## compare with PyTorch (installs it)
 	$(TESTS) tests/peers
@@ -34,12 +37,21 @@ check: lint  ## lint, the rules between the rooms, then the test suite
 	$(TESTS) -q tests/test_rooms.py
 	$(MAKE) test
 
-bench: $(VENV)/.stamp  ## the planner's regret, then images and layers beside other libraries
-	$(BIN)/npconv bench regret
-	$(BIN)/npconv bench images
-	$(BIN)/npconv bench layers
+# `make bench BENCH='--network resnet50'` measures less, BENCH=--resume goes on where a run stopped.
+BENCH ?=
+DIRECTIONS := --direction forward --direction input_grad --direction weight_grad
+RESULTS := bench-results
 
-readme: $(VENV)/.stamp  ## measure again and write the README's table
+bench: $(VENV)/.stamp-bench  ## layers, goals, images beside other libraries (installs them), regret
+	@mkdir -p $(RESULTS)
+	$(BIN)/npconv bench layers $(DIRECTIONS) $(BENCH) --json $(RESULTS)/layers.json \
+	  --picture $(RESULTS)/layers.png
+	$(BIN)/npconv bench goals --json $(RESULTS)/goals.json
+	$(BIN)/npconv bench images
+	$(BIN)/npconv bench regret
+
+readme: $(VENV)/.stamp-bench  ## write the layers of the last `make bench`, and images, into README
+	$(BIN)/npconv bench show $(RESULTS)/layers.json --readme --picture docs/bench.png
 	$(BIN)/npconv bench images --readme
 
 clean:  ## remove everything that can be made again
@@ -58,6 +70,10 @@ $(BIN)/python:
 
 $(VENV)/.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	@touch $@
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev,bench]'
 	@touch $@
 
 $(VENV)/.stamp-peers: $(VENV)/.stamp

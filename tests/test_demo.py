@@ -10,8 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import cases
 import npconv
-from npconv import images
+from npconv import compiler, images
 
 pytest.importorskip("sklearn", reason="the demo's photographs come with scikit-learn")
 pytest.importorskip("matplotlib", reason="the demo's picture is drawn by matplotlib")
@@ -58,7 +59,10 @@ def test_every_algorithm_gives_the_same_answer(demo: ModuleType) -> None:
     comparison = demo.compare(demo.Layer("A tiny layer", (2, 3, 7, 6), (4, 3, 3, 3)))
     assert [result.algorithm for result in comparison.results] == list(npconv.algorithms())
     assert sum(result.algorithm == comparison.chosen for result in comparison.results) == 1
+    missing = compiler.missing()
     for result in comparison.results:
+        if missing and missing in result.why_not:
+            continue
         assert result.why_not == ""
         assert result.difference < 1e-4
         assert result.seconds > 0
@@ -70,5 +74,6 @@ def test_an_algorithm_that_would_take_too_long_says_so(
 ) -> None:
     monkeypatch.setattr(demo, "PATIENCE_SECONDS", 0.0)
     comparison = demo.compare(demo.Layer("A tiny layer", (1, 2, 6, 6), (3, 2, 3, 3)))
-    assert all("left out" in result.why_not for result in comparison.results)
+    reasons = {result.algorithm: result.why_not for result in comparison.results}
+    assert {name for name, reason in reasons.items() if "left out" not in reason} == cases.absent()
     assert "left out" in demo.table(comparison)

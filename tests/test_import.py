@@ -8,7 +8,7 @@ import pytest
 
 import npconv
 
-ROOMS = ["images", "ndimage", "signal"]
+ROOMS = ["images", "ndimage", "signal", "wisdom"]
 HEAVY = ["numba", "llvmlite", "scipy", "matplotlib", "rich", "PIL", "typer", "sklearn", "numpy.fft"]
 
 

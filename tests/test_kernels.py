@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import math
 import mmap
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -43,7 +45,7 @@ class Guarded:
             protect(self.buffer, PAGE, pages * PAGE, READ_ONLY)
 
 
-def scalar_tile(a_rows, b, start, least):
+def scalar_tile(a_rows, b, start, least=-np.inf, most=np.inf):
     """The register tile in plain Python: rows of A, (outer, inner, wide) B, and what is added."""
     outer, rows, inner = a_rows.shape
     out = np.empty((rows, b.shape[-1]), b.dtype)
@@ -53,38 +55,84 @@ def scalar_tile(a_rows, b, start, least):
             for p in range(outer):
                 for j in range(inner):
                     total = b.dtype.type(total + a_rows[p, i, j] * b[p, j, v])
-            out[i, v] = max(total + start[v], least)
+            total = total + start[v]
+            out[i, v] = total if np.isnan(total) else min(max(total, least), most)
     return out
+
+
+def run_tile(a, b, start, limits=(-np.inf, np.inf), before=None, streams=False):
+    """What the register tile of b's width stores: start None adds to `before`."""
+    from npconv.kernels import tile
+
+    rows, wide = a.shape[1], b.shape[-1]
+    out = aligned((rows, wide), b.dtype)
+    out[...] = np.nan if before is None else before
+    table = a.ctypes.data + np.arange(a.shape[0] * rows) * a.shape[2] * a.itemsize
+    outs = out.ctypes.data + np.arange(rows) * wide * out.itemsize
+    at = 0 if start is None else start.ctypes.data
+    store = tile.Store(at, int(streams), *map(b.dtype.type, limits))
+    compiled_tile()(table.ctypes.data, *a.shape[::2], b.ctypes.data, wide, outs.ctypes.data, store)
+    return out
+
+
+@lru_cache
+def compiled_tile():
+    from npconv.kernels import products
+    from npconv.kernels.compile import compiled
+    from npconv.kernels.simd import finish_streams
+
+    multiply = products.multiply
+
+    @compiled
+    def run(table, outer, inner, b, block, out, store):
+        multiply(block, table, outer, inner, 1, b, block, inner * block, out, 0, store)
+        finish_streams()
+
+    return run
+
+
+def aligned(shape, dtype, off=0):
+    """An array that begins at a multiple of any vector's bytes, or `off` elements after it."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    whole = np.empty(size + 128, np.uint8)
+    first = -whole.ctypes.data % 64 + off * np.dtype(dtype).itemsize
+    return whole[first : first + size].view(dtype).reshape(shape)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("outer", "inner"), [(1, 1), (3, 2), (2, 7)])
-def test_the_tile_is_its_scalar_twin(dtype, outer, inner):
-    from npconv.kernels import direct, simd
-    from npconv.kernels.compile import compiled
+@pytest.mark.parametrize("tall", [False, True])
+def test_the_tile_is_its_scalar_twin(dtype, outer, inner, tall):
+    from npconv.kernels import products, simd
 
-    tile = direct.tile
-
-    @compiled
-    def run(table, outer, inner, b, step, start, out, least):
-        tile(table, outer, inner, 1, b, step, inner * step, start, out, 0, least)
-
-    wide = direct.VECTORS * simd.lanes(dtype)
+    wide = simd.lanes(dtype) * (1 if tall else products.VECTORS)
+    rows = products.TALL if tall else products.ROWS
     rng = np.random.default_rng(outer * inner)
-    a = oracle.small_integers(rng, (outer, direct.ROWS, inner), dtype)
+    a = oracle.small_integers(rng, (outer, rows, inner), dtype)
     b = oracle.small_integers(rng, (outer, inner, wide), dtype)
     start = oracle.small_integers(rng, wide, dtype)
-    out = np.full((direct.ROWS, wide), np.nan, dtype)
-    table = a.ctypes.data + np.arange(outer * direct.ROWS) * inner * a.itemsize
-    rows = out.ctypes.data + np.arange(direct.ROWS) * wide * out.itemsize
-    where = table.ctypes.data, outer, inner, b.ctypes.data, wide
-    for least in (-np.inf, 0):
-        run(*where, start.ctypes.data, rows.ctypes.data, np.dtype(dtype).type(least))
-        np.testing.assert_array_equal(out, scalar_tile(a, b, start, least))
-    before = out.copy()
-    run(*where, 0, rows.ctypes.data, np.dtype(dtype).type(0))  # start 0 adds to what is there
-    none = np.zeros(wide, dtype)
-    np.testing.assert_array_equal(out, before + scalar_tile(a, b, none, -np.inf))
+    for limits in ((-np.inf, np.inf), (0, np.inf), (-np.inf, -1), (-3, 5)):
+        for streams in (False, True):
+            out = run_tile(a, b, start, limits, streams=streams)
+            np.testing.assert_array_equal(out, scalar_tile(a, b, start, *limits))
+    before = oracle.small_integers(rng, out.shape, dtype)
+    sums = scalar_tile(a, b, np.zeros(wide, dtype))
+    np.testing.assert_array_equal(run_tile(a, b, None, (0, 0), before), before + sums)
+
+
+def test_the_tile_clamps_infinities_and_keeps_nan():
+    from npconv.kernels import products, simd
+
+    wide = products.VECTORS * simd.lanes("float32")
+    a, b = np.ones((1, products.ROWS, 1), "float32"), np.ones((1, 1, wide), "float32")
+    a[0, :4, 0] = np.nan, np.inf, -np.inf, 0
+    b[0, 0, 0] = np.inf
+    start = np.zeros(wide, "float32")
+    with np.errstate(invalid="ignore"):
+        want = scalar_tile(a, b, start, 0, 6)
+    assert {0, 1, 6} <= set(want.flat)
+    assert np.isnan(want).any()
+    np.testing.assert_array_equal(run_tile(a, b, start, (0, 6)), want)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

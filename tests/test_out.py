@@ -21,7 +21,7 @@ def pair(dtype="float32"):
 def test_out_may_lie_anywhere(place):
     x, weight = pair()
     want = oracle.direct(x, weight, padding=1)
-    for name in npconv.algorithms():
+    for name in cases.able(x, weight, padding=1):
         out = cases.PLACES[place](np.full((2, 3, 7, 8), 99, np.float32))
         got = conv(x, weight, padding=1, algorithm=name, out=out)
         assert got is out
@@ -31,7 +31,7 @@ def test_out_may_lie_anywhere(place):
 def test_nothing_beside_out_is_written():
     x, weight = pair()
     big = np.full((2, 3, 14, 16), 99, np.float32)
-    for name in npconv.algorithms():
+    for name in cases.able(x, weight, padding=1):
         big[...] = 99
         conv(x, weight, padding=1, algorithm=name, out=big[:, :, ::2, 1::2])
         assert (big[:, :, 1::2] == 99).all(), name

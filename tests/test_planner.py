@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import cases
 import npconv
 import oracle
 from npconv import Plan, conv, plan
@@ -29,12 +30,13 @@ def test_rows():
     assert isinstance(made, Plan)
     assert tuple(r.algorithm for r in made.rows) == npconv.algorithms()
     assert [r.algorithm for r in made.rows if r.chosen] == [made.algorithm]
-    for r in made.rows:
+    able = [r for r in made.rows if r.algorithm not in cases.absent()]
+    for r in able:
         assert r.why_not == ""
         assert r.seconds > 0
         assert r.workspace >= 0
         assert not r.measured
-    assert made.seconds == min(r.seconds for r in made.rows)
+    assert made.seconds == min(r.seconds for r in able)
     assert made.workspace == row(made, made.algorithm).workspace
     assert made.effort == "estimate"
     assert made.problem.out_size == (20, 21)
@@ -45,8 +47,8 @@ def test_rows():
     ("shapes", "dtype", "refused"),
     [
         (SHAPES, "float32", ()),
-        (SHAPES, "int16", ("indirect", "winograd", "fft")),
-        (SHAPES, "longdouble", ("indirect", "winograd", "fft")),
+        (SHAPES, "int16", ("small", "indirect", "winograd", "fft")),
+        (SHAPES, "longdouble", ("small", "indirect", "winograd", "fft")),
         (((1, 4, 9), (2, 4, 1)), "float64", ("toeplitz", "winograd", "fft")),
         (((0, 4, 9), (2, 4, 3)), "float64", ()),
     ],
@@ -64,7 +66,7 @@ def test_printed(shapes, dtype, refused):
     for name, line in table.items():
         assert line.startswith("->") == (name == made.algorithm)
         reason = row(made, name).why_not
-        assert bool(reason) == (name in refused)
+        assert bool(reason) == (name in refused or name in cases.absent())
         assert len(reason) > 10 or not reason
         assert line.endswith(reason)
         if not reason:
@@ -139,11 +141,12 @@ def test_a_plan_refuses_a_bias_that_its_result_cannot_hold(dtype, bias_dtype):
 
 def test_memory_limit_steers():
     free = plan(*SHAPES, padding=1)
-    needs = sorted({r.workspace for r in free.rows})
+    able = [r.algorithm for r in free.rows if not r.why_not]
+    needs = sorted({row(free, name).workspace for name in able})
     for limit in needs:
         made = plan(*SHAPES, padding=1, memory_limit=limit)
         assert made.workspace <= limit
-        for r in made.rows:
+        for r in (row(made, name) for name in able):
             assert (r.why_not == "") == (r.workspace <= limit)
             if r.why_not:
                 assert re.match(r"needs .*B of workspace, memory_limit is .*B", r.why_not)
@@ -183,7 +186,7 @@ def test_measured(given, dtype):
 
 
 def test_measuring_stays_within_the_memory_limit():
-    limit = sorted(r.workspace for r in plan(*SHAPES, padding=1).rows)[2]
+    limit = sorted(r.workspace for r in plan(*SHAPES, padding=1).rows if not r.why_not)[2]
     made = plan(*SHAPES, padding=1, effort="measure", memory_limit=limit)
     assert made.workspace <= limit
     assert all(r.workspace <= limit for r in made.rows if r.measured)
@@ -207,6 +210,8 @@ def test_fast_offers_a_transform_in_single_precision():
     fast = plan((1, 1, 600, 600), (1, 1, 41, 41), precision="fast")
     assert row(fast, "fft").workspace < row(strict, "fft").workspace
     assert row(fast, "fft").seconds < row(strict, "fft").seconds
+    if "winograd" in cases.absent():
+        return
     strict, fast = (plan((1, 64, 56, 56), (64, 64, 3, 3), precision=p) for p in ("strict", "fast"))
     assert row(fast, "winograd").seconds < row(strict, "winograd").seconds
 

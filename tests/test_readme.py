@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import cases
 import readme_blocks
 
 NPCONV = str(Path(sys.executable).with_name("npconv"))
@@ -18,6 +19,8 @@ def home(tmp_path):
 
 @pytest.mark.parametrize("block", readme_blocks.blocks("python"), ids=lambda b: b.source[:40])
 def test_python_examples_run(block, home):
+    if any(name in block.output for name in cases.absent()):
+        pytest.skip("the README shows what is planned where Numba is installed")
     readme_blocks.run_python(block, home)
 
 

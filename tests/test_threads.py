@@ -85,9 +85,7 @@ with cases.small_tiles(1 << 14):
     for _ in range(5):
         go.acquire()
     cases.forget_plans = lambda: None  # the tiles stay small for those who go on
-    for owner in (cases.arrays, *cases.ALGORITHMS.values()):
-        if hasattr(owner, "TILE_NBYTES"):
-            owner.TILE_NBYTES = 1 << 14
+    cases.arrays.TILE_NBYTES = 1 << 14
 """
 
 # Ctrl-C at random moments: out it comes, and the next call is right.
@@ -214,7 +212,7 @@ def test_same_call_many_times_from_threads_gives_the_same_bits():
     rng = np.random.default_rng(2)
     x, weight = cases.real(rng, (2, 8, 64, 64), "float32"), cases.real(rng, (8, 8, 5, 5), "float32")
     with ThreadPoolExecutor(4) as pool:
-        for name in npconv.algorithms():
+        for name in cases.able(x, weight):
             if name in ("naive", "im2col_loop"):
                 continue
             runs = pool.map(lambda _, n=name: conv(x, weight, algorithm=n).tobytes(), range(6))

@@ -8,19 +8,12 @@ from pathlib import Path
 import pytest
 
 import npconv
+from no_numba import HOOK
 from npconv import compiler
 from npconv.algorithms import ALGORITHMS
 
 SOURCE = Path(npconv.__file__).parent
-HOOK = """
-import sys
-
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("numba", "llvmlite"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NotInstalled())
+BEGIN = """
 import numpy as np, npconv
 rng = np.random.default_rng(0)
 x = rng.integers(-9, 9, (2, 4, 9, 8)).astype("float32")
@@ -54,9 +47,9 @@ for direction in ("forward", "input_grad", "weight_grad"):
 """
 
 
-def run(code):
+def run(code, hook=HOOK):
     ran = subprocess.run(
-        [sys.executable, "-c", HOOK + code], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", hook + BEGIN + code], capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
@@ -65,11 +58,14 @@ def run(code):
 
 def compiled_algorithms():
     """The algorithms whose files load kernels."""
-    return {
-        name
-        for name in ALGORITHMS
-        if re.search("npconv.*kernels", (SOURCE / "algorithms" / f"{name}.py").read_text())
-    }
+    return {name for name in ALGORITHMS if re.search("npconv.*kernels", source_of(name))}
+
+
+def source_of(name):
+    """The text of an algorithm's file, or of its files."""
+    place = SOURCE / "algorithms" / name
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return "".join(path.read_text() for path in files)
 
 
 def test_every_call_works():
@@ -128,4 +124,66 @@ for words in (["info"], ["plan", "1x4x9x9", "4x4x3x3"], ["kernels"], ["warmup"])
 def test_a_compiler_that_is_switched_off_is_missing(monkeypatch, value, reason):
     pytest.importorskip("numba")
     monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
-    assert compiler.missing.__wrapped__() == reason
+    assert compiler._absent.__wrapped__() == reason
+
+
+REFUSES = """raise ImportError("Numba needs NumPy 1.0 or less. Got NumPy 9.9.")"""
+REFUSED = "Numba does not work here: Numba needs NumPy 1.0 or less. Got NumPy 9.9."
+SHOW = """
+import sys
+from npconv import compiler
+def show(*size):
+    plan = npconv.plan((1, 64, *size), (64, 64, 3, 3), padding=1)
+    reasons = {row.why_not for row in plan.rows if "Numba" in row.why_not}
+    print(plan.algorithm, sorted(reasons), [compiler.missing()], "numba" in sys.modules)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """What makes Python find a Numba that cannot be imported."""
+    pytest.importorskip("llvmlite")
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text(REFUSES)
+    begin = f"import os, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    return begin + "os.environ['NPCONV_CACHE_DIR'] = 'off'\n"  # what is kept would be tried
+
+
+def test_every_call_works_beside_a_numba_that_does_not(broken):
+    assert run(NUMBERS, broken) == "fine"
+
+
+def test_little_work_does_not_find_out_and_much_work_does(broken):
+    little, much, again = run(SHOW + "show(3, 3); show(90, 90); show(3, 3)", broken).splitlines()
+    assert little.endswith("[] [''] False")
+    for line in (much, again):
+        assert line.endswith(f"['{REFUSED}'] ['{REFUSED}'] False")
+    assert little.split()[0] == again.split()[0]
+
+
+@pytest.mark.parametrize("name", sorted(compiled_algorithms()))
+def test_a_named_algorithm_gives_what_numba_said(broken, name):
+    code = f"""
+for _ in range(2):
+    try:
+        npconv.conv(x, weight, algorithm={name!r})
+    except npconv.UnsupportedError as error:
+        print(str(error).splitlines()[0])
+assert npconv.conv(x, weight).shape == (2, 6, 7, 6)
+"""
+    said = f"conv: {name} cannot do this: {REFUSED}"
+    assert [line.rstrip(".") for line in run(code, broken).splitlines()] == [said.rstrip(".")] * 2
+
+
+def test_nothing_is_warmed_up_measured_or_ready(broken):
+    code = """
+from npconv import compiler
+print(compiler.ready("direct"), compiler.warmup(), compiler.usable())
+plan = npconv.plan(x, weight, effort="measure")
+assert plan(x, weight).shape == (2, 6, 7, 6)
+from typer.testing import CliRunner
+from npconv.cli import app
+result = CliRunner().invoke(app, ["warmup"])
+print(result.exit_code, "Numba does not work here" in result.output)
+"""
+    assert run(code, broken).splitlines() == ["False [] False", "1 True"]

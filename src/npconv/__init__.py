@@ -38,8 +38,8 @@ from npconv.pooling import (
     max_pool_grad,
 )
 from npconv.threads import get_num_threads, set_num_threads
+from npconv.version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "ConvGrads",
     "Plan",
@@ -68,7 +68,7 @@ __all__ = [
     "set_num_threads",
     "unfold",
 ]
-_ROOMS = ("bench", "bridges", "images", "ndimage", "signal")
+_ROOMS = ("bench", "bridges", "images", "ndimage", "signal", "wisdom")
 
 
 def __getattr__(name: str) -> Any:

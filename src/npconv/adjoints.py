@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from npconv import arrays, borders
-from npconv.problem import ConvProblem, Phase, spans_padding
+from npconv.problem import ConvProblem, Merged, Phase, spans_padding
 from npconv.threads import for_each
 
 _SHARES = 4  # of a batch, or of a sum
@@ -219,19 +220,46 @@ def image_shares(problem: ConvProblem) -> list[slice]:
     return [slice(a, min(a + each, problem.batch)) for a in range(0, problem.batch, each)]
 
 
-def turned_weight(phase: Phase, weight: np.ndarray) -> np.ndarray:
-    """Return the phase's part of weight, flipped and swapped, dense in the compute dtype."""
+def turned_weight(phase: Phase, weight: np.ndarray, dense: bool) -> np.ndarray:
+    """Return the phase's part of weight, flipped and swapped, in the compute dtype.
+
+    A view where groups and dtype allow, unless it has to be dense.
+    """
     problem = phase.problem
     swapped = swap_channels(problem, weight[phase.taps])
+    if not dense and problem.groups == 1 and weight.dtype == problem.compute_dtype:
+        return swapped[..., 0, :]
     if problem.channels_last:
-        dense = np.empty(swapped.shape, problem.compute_dtype)
+        whole = np.empty(swapped.shape, problem.compute_dtype)
     else:
         first = np.empty(
             (swapped.shape[-3], *swapped.shape[:-3], *swapped.shape[-2:]), problem.compute_dtype
         )
-        dense = np.moveaxis(first, 0, problem.ndim)
-    dense[...] = swapped
-    return dense.reshape(problem.weight_shape)
+        whole = np.moveaxis(first, 0, problem.ndim)
+    whole[...] = swapped
+    return whole.reshape(problem.weight_shape)
+
+
+def merged_weight(merged: Merged, weight: np.ndarray) -> np.ndarray:
+    """Return the kernel of an input gradient in one convolution, zeros where there is no tap."""
+    problem = merged.problem
+    channels = weight.shape[-2]
+    kernel = np.zeros(problem.weight_shape, problem.compute_dtype)
+    slots = kernel.reshape(*kernel.shape[:-1], *merged.span, channels)
+    for position, residue, tap in merged.combined():
+        to: Any = (*position, slice(None), *residue)
+        slots[to] = weight[tap].T
+    return kernel
+
+
+def spread_channels(merged: Merged, result: np.ndarray, out: np.ndarray) -> None:
+    """Write the result (N, *counts, span * C) of such a convolution to out, (N, *size, C)."""
+    split = result.reshape(*result.shape[:-1], *merged.span, out.shape[-1])
+    for residue in np.ndindex(*merged.span):
+        at = tuple(slice(r, None, m) for r, m in zip(residue, merged.span, strict=True))
+        target = out[(slice(None), *at)]
+        inside = [slice(n) for n in target.shape[1:-1]]
+        target[...] = split[(slice(None), *inside, *residue)]
 
 
 def swap_channels(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:

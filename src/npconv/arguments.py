@@ -16,6 +16,8 @@ from npconv.dtypes import as_array, result_dtype
 from npconv.errors import ProblemError
 from npconv.memory import nbytes_text
 
+_ACTIVATIONS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+
 
 def example(shape: ArrayLike, dtype: DTypeLike, name: str) -> np.ndarray:
     """Return the array given; for a shape, one that has its strides and no memory to read."""
@@ -58,6 +60,18 @@ def bias_array(bias: ArrayLike | None, *dtypes: np.dtype) -> np.ndarray | None:
         dtype = np.result_type(result_dtype(*dtypes), bias)
         return array.astype(dtype)
     return array
+
+
+def limits(activation: str | None, dtype: np.dtype) -> tuple[float, float]:
+    """Return the least and the most that an activation leaves of a number of this dtype."""
+    if activation is None:
+        return -math.inf, math.inf
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        names = ", ".join(f'"{name}"' for name in _ACTIVATIONS)
+        raise ProblemError(f"activation {activation!r} is not known.", rule=f"None, {names}")
+    if dtype.kind == "c":
+        raise ProblemError(f"activation {activation!r} orders numbers, and {dtype} has no order.")
+    return _ACTIVATIONS[activation]
 
 
 def byte_count(value: Any) -> int:

@@ -7,6 +7,7 @@ import os
 import pkgutil
 import sys
 import time
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -19,9 +20,24 @@ _READY: set[tuple[str, ...]] = set()
 _LOOKED: dict[tuple[str, ...], int] = {}  # how many kernels had been compiled at the last look
 
 
-@lru_cache(maxsize=1)
 def missing() -> str:
-    """Return "" where Numba is installed, else the reason kernels give."""
+    """Return "" where Numba is installed, else the reason kernels give.
+
+    That an installed Numba cannot be imported is known once kernels were needed; see `usable`.
+    """
+    return _absent() or kernels.Broken.reason
+
+
+def usable() -> bool:
+    """Return whether kernels can be compiled, by importing Numba: a fraction of a second."""
+    if not missing():
+        with suppress(ImportError):
+            import_module("npconv.kernels.compile")
+    return not missing()
+
+
+@lru_cache(maxsize=1)
+def _absent() -> str:
     try:
         found = importlib.util.find_spec("numba") and importlib.util.find_spec("llvmlite")
     except (ImportError, ValueError):
@@ -46,8 +62,10 @@ def warmup() -> list[Warmed]:
     """Compile every kernel that is not kept yet, and return what was done for each module.
 
     Takes some ten seconds the first time, and a fraction of one later.  A kernel's module says in
-    its `warm` what calls are made of it.
+    its `warm` what calls are made of it.  Returns nothing where `missing` has a reason.
     """
+    if not usable():
+        return []
     from npconv.kernels.compile import Tally
 
     done = []
@@ -97,7 +115,8 @@ def _can_load(module_name: str, *choices: str) -> bool | None:
         from npconv.kernels.compile import Busy, NotKept, only_loading
 
         warm = getattr(import_module(f"npconv.kernels.{module_name}"), "warm", None)
-    except ImportError:  # Numba refuses a NumPy that is too new for it
+    except ImportError:
+        usable()  # says in `missing` what Numba said
         return False
     try:
         with only_loading():

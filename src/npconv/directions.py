@@ -7,16 +7,20 @@ convolution of other arrays.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from npconv import adjoints
 from npconv.algorithms import ALGORITHMS
-from npconv.algorithms.contract import Cost
+from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.problem import (
     ConvProblem,
+    Merged,
+    best_span,
     covers,
     largest_phase,
+    merge_phases,
     phase_count,
     phases,
     spans_padding,
@@ -38,6 +42,11 @@ def spreads(problem: ConvProblem, name: str) -> bool:
     """
     through_zeros = problem.direction == "input_grad" and not own(problem, name)
     return ALGORITHMS[name].SPREADS or through_zeros
+
+
+def ends(problem: ConvProblem, name: str) -> bool:
+    """Return whether the algorithm does a result's Ending itself."""
+    return problem.direction == "forward" and getattr(ALGORITHMS[name], "ENDS", False)
 
 
 def why_not(problem: ConvProblem, name: str) -> str:
@@ -65,10 +74,25 @@ def cost(problem: ConvProblem, name: str) -> Cost:
 
 
 def run(
-    problem: ConvProblem, name: str, first: np.ndarray, second: np.ndarray, out: np.ndarray
-) -> None:
-    """Write the result of two canonical operands to out, a canonical view."""
-    module = ALGORITHMS[name]
+    problem: ConvProblem,
+    name: str,
+    operands: tuple[np.ndarray, np.ndarray],
+    out: np.ndarray,
+    ending: Ending = NOTHING,
+    packed: Any = None,
+) -> bool | None:
+    """Write the result of two canonical operands to out, a canonical view.
+
+    ending: for what `ends`; packed: the weight as the algorithm's pack_weight returned it.
+    Returns whether every sum was finite, None where nobody looked.
+    """
+    module: Any = ALGORITHMS[name]
+    first, second = operands
+    if problem.direction == "forward":
+        more = (ending,) if ends(problem, name) else ()
+        if packed is None:
+            return module.forward(problem, first, second, out, *more)
+        return module.forward_packed(problem, first, packed, out, *more)
     if own(problem, name):
         getattr(module, problem.direction)(problem, first, second, out)
     elif problem.direction == "weight_grad":
@@ -79,19 +103,37 @@ def run(
         _phases(problem, name, first, second, padded)
         adjoints.unpad(problem, padded, out)
     else:
-        _phases(problem, name, first, second, out)
+        return _phases(problem, name, first, second, out)
+    return None
 
 
 def _phases(
     problem: ConvProblem, name: str, grad_out: np.ndarray, weight: np.ndarray, out: np.ndarray
-) -> None:
+) -> bool | None:
+    if merged := _merged(problem, name):
+        kernel = adjoints.merged_weight(merged, weight)
+        result = np.empty(merged.problem.out_shape, problem.compute_dtype)
+        found = ALGORITHMS[name].forward(merged.problem, grad_out, kernel, result)
+        adjoints.spread_channels(merged, result, out)
+        return found
     if not covers(problem):
         out[...] = 0
+    finite: bool | None = True
     for phase in phases(problem):
-        chosen = _of_phase(phase.problem, name)
-        kernel = adjoints.turned_weight(phase, weight)
+        module = ALGORITHMS[_of_phase(phase.problem, name)]
+        kernel = adjoints.turned_weight(phase, weight, not hasattr(module, "pack_weight"))
         target = out[(slice(None), *phase.at)]
-        ALGORITHMS[chosen].forward(phase.problem, grad_out, kernel, target)
+        found = module.forward(phase.problem, grad_out, kernel, target)
+        finite = None if found is None or finite is None else finite and found
+    return finite
+
+
+def _merged(problem: ConvProblem, name: str) -> Merged | None:
+    """Return the phases as one convolution, where each alone has few outputs for the algorithm."""
+    lanes = getattr(ALGORITHMS[name], "FILLED_NBYTES", 0) // problem.itemsize
+    span = best_span(problem, lanes)
+    merged = merge_phases(problem, span) if span else None
+    return merged if merged and not ALGORITHMS[name].why_not(merged.problem) else None
 
 
 def _of_phase(problem: ConvProblem, name: str) -> str:
@@ -102,19 +144,24 @@ def _phases_cost(problem: ConvProblem, name: str) -> Cost:
     phase = largest_phase(problem)
     if phase is None:
         return Cost(0, 0, 0, 1)
-    spent = ALGORITHMS[name].cost(phase.problem)
-    count = phase_count(problem)
-    kernel = math.prod(phase.problem.weight_shape) * problem.itemsize
+    merged = _merged(problem, name)
+    if merged:
+        spent = ALGORITHMS[name].cost(merged.problem)
+        count, largest, extra = 1, merged.problem, merged.problem.result_nbytes
+    else:
+        spent = ALGORITHMS[name].cost(phase.problem)
+        count, largest, extra = phase_count(problem), phase.problem, 0
+    kernel = math.prod(largest.weight_shape) * problem.itemsize
     padded = 0
     if spans_padding(problem):
         elements = problem.batch * math.prod(problem.padded_size) * problem.in_channels
         padded = elements * problem.itemsize
-    zeros = 0 if covers(problem) else problem.result_nbytes
+    zeros = 0 if merged or covers(problem) else problem.result_nbytes
     return spent._replace(
         flops=count * spent.flops,
-        nbytes=count * (spent.nbytes + 2 * kernel) + 2 * padded + zeros,
-        workspace=spent.workspace + kernel + padded,
-        calls=count * (spent.calls + 10),
+        nbytes=count * (spent.nbytes + 2 * kernel) + 2 * padded + zeros + 2 * extra,
+        workspace=spent.workspace + kernel + padded + extra,
+        calls=count * (spent.calls + 10) + (2 * problem.taps if merged else 0),
     )
 
 

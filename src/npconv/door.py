@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import operator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv import layout as axes
 from npconv import planner
-from npconv.arguments import example
+from npconv.algorithms.contract import Ending
+from npconv.arguments import example, limits
 from npconv.dtypes import NUMERIC_KINDS, as_array, result_dtype
 from npconv.errors import ProblemError
 from npconv.integers import is_many
 from npconv.memory import nbytes_text
 from npconv.problem import ConvProblem
 from npconv.threads import forget_when_changed
+from npconv.views import find_axes
 
 # What each direction is given, as messages call it: two arrays, and the shape of what is sought.
 OPERANDS = {
@@ -26,58 +28,6 @@ OPERANDS = {
     "input_grad": ("grad_out", "weight", "x_shape"),
     "weight_grad": ("grad_out", "x", "weight_shape"),
 }
-
-
-class Axes(NamedTuple):
-    """What two layouts and two arrays' strides come to, found once."""
-
-    x_letters: str
-    weight_letters: str
-    order: str
-    weight_order: str
-    memory: str
-    weight_memory: str
-    x_view: tuple[tuple[int, ...], tuple[slice | None, ...]]
-    weight_view: tuple[tuple[int, ...], tuple[slice | None, ...]]
-    channels_last: bool
-    weight_channels_last: bool
-
-
-@lru_cache(maxsize=1024)
-def _find_axes(
-    x_shape: tuple[int, ...],
-    x_strides: tuple[int, ...],
-    weight_shape: tuple[int, ...],
-    weight_strides: tuple[int, ...],
-    layout: str | None,
-    weight_layout: str | None,
-) -> Axes:
-    x_letters = axes.parse_layout(layout, len(x_shape))
-    letters = axes.parse_weight_layout(weight_layout, x_letters, len(weight_shape))
-    order, weight_order = axes.canonical_order(x_letters)
-    memory = axes.memory_order(x_shape, x_strides, x_letters)
-    weight_memory = axes.memory_order(weight_shape, weight_strides, letters)
-    many = "C" in x_letters and x_shape[x_letters.index("C")] > 1
-    # I after the taps in memory: a tap's inputs then lie together.
-    taps_first = "I" in weight_memory and weight_memory.index("I") > max(
-        weight_memory.index(a) for a in axes.spatial(x_letters)
-    )
-    return Axes(
-        x_letters, letters, order, weight_order, memory, weight_memory,
-        axes.to_canonical(x_letters, order), axes.to_canonical(letters, weight_order),
-        many and memory[-1] == "C", taps_first,
-    )  # fmt: skip
-
-
-def find_axes(
-    x: np.ndarray, weight: np.ndarray, layout: str | None, weight_layout: str | None
-) -> Axes:
-    """Return what the layouts and the arrays' strides come to."""
-    key = (x.shape, x.strides, weight.shape, weight.strides, layout, weight_layout)
-    try:
-        return _find_axes(*key)
-    except TypeError:
-        return _find_axes.__wrapped__(*key)  # a layout that cannot be hashed
 
 
 class Door:
@@ -204,10 +154,15 @@ class Door:
         return out, _view(out, view)
 
     def run(
-        self, chosen: planner.Plan, bias: np.ndarray | None, out: np.ndarray | None
+        self,
+        chosen: planner.Plan,
+        bias: np.ndarray | None,
+        out: np.ndarray | None,
+        activation: str | None = None,
     ) -> np.ndarray:
         """Run a plan on these arrays."""
         problem = chosen.problem
+        ending = Ending(bias, *limits(activation, problem.dtype))
         channels = problem.result_shape[-1]
         if bias is not None and bias.shape not in ((), (1,), (channels,)):
             raise ProblemError(
@@ -222,16 +177,16 @@ class Door:
         operands = self.operands
         if out is None:
             result, view = self.empty_out(problem)
-            chosen.run(*operands, bias, view, self.packed)
+            chosen.run(*operands, view, ending, self.packed)
             return result
         self._check_out(problem, out)
         read = [a for a in (*operands, bias) if a is not None]
         direct = out.dtype == problem.dtype and not any(np.may_share_memory(out, a) for a in read)
         if direct:
             view = _view(np.asarray(out), self._result_axes()[-1])
-            chosen.run(*operands, bias, view, self.packed)
+            chosen.run(*operands, view, ending, self.packed)
         else:
-            np.copyto(out, self.run(chosen, bias, None), casting="same_kind")
+            np.copyto(out, self.run(chosen, bias, None, activation), casting="same_kind")
         return out
 
     def _check_out(self, problem: ConvProblem, out: np.ndarray) -> None:

@@ -6,12 +6,15 @@ layout leaves out is an axis of length 1.  Memory order is a matter of strides, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from npconv.errors import ProblemError
 
+_LARGE = 8 << 20  # bytes: more than caches hold
+_LINE = 64  # bytes of a cache line
 _BY_RANK = {3: "NCW", 4: "NCHW", 5: "NCDHW"}
 
 
@@ -110,8 +113,18 @@ def memory_order(shape: Sequence[int], strides: Sequence[int], letters: str) -> 
 
 def empty(sizes: Mapping[str, int], letters: str, order: str, dtype: np.dtype) -> np.ndarray:
     """Return a new array whose axes are `letters` and whose memory runs in `order`."""
-    array = np.empty([sizes[a] for a in order], dtype)
+    array = _empty([sizes[a] for a in order], dtype)
     return array.transpose([order.index(a) for a in letters])
+
+
+def _empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Return numpy.empty; a large array begins at a cache line, so that it may be streamed to."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes < _LARGE:
+        return np.empty(shape, dtype)
+    room = np.empty(nbytes + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + nbytes].view(dtype).reshape(shape)
 
 
 def _check(layout: str, ndim: int, argument: str, name: str, banned: str) -> None:

@@ -13,13 +13,14 @@ _CALLS = {
     "input_grad": "conv_input_grad",
     "weight_grad": "conv_weight_grad",
 }
+_KINDS = {"estimate": "estimated", "measure": "measured", "remember": "remembered"}
 
 
 class Row(NamedTuple):
     """One algorithm's line in a plan.
 
-    seconds is the estimate, or the measured median when `measured`; both it and workspace (bytes)
-    are None for an algorithm with a `why_not`.
+    seconds is the estimate, or the median when `measured` (now, or earlier in a plan that was
+    remembered); both it and workspace (bytes) are None for an algorithm with a `why_not`.
     """
 
     algorithm: str
@@ -43,9 +44,8 @@ def table(problem: ConvProblem, given: Sequence[Row], effort: str) -> str:
         f"  {held:>{widths[3]}}  {reason}".rstrip()
         for mark, name, seconds, held, reason in rows
     ]
-    kind = "measured" if effort == "measure" else "estimated"
     call = _CALLS[problem.direction]
-    return "\n".join([f"{call}: {problem.describe()}  ({kind})", *lines])
+    return "\n".join([f"{call}: {problem.describe()}  ({_KINDS[effort]})", *lines])
 
 
 def seconds_text(seconds: float) -> str:

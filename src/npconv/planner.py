@@ -5,21 +5,22 @@ from __future__ import annotations
 import difflib
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from npconv import directions
+from npconv import compiler, directions, execution, wisdom
 from npconv.algorithms import ALGORITHMS
-from npconv.algorithms.contract import Cost
-from npconv.dtypes import exact_float, largest, largest_of
+from npconv.algorithms.contract import NOTHING, Cost, Ending
+from npconv.dtypes import exact_float, largest_of
 from npconv.errors import ProblemError, UnsupportedError
 from npconv.memory import nbytes_text, physical_memory
 from npconv.plan_text import Row, table
 from npconv.problem import ConvProblem
-from npconv.threads import forget_when_changed, serial_blas
+from npconv.threads import forget_plans, forget_when_changed
 
 EFFORTS = ("estimate", "measure")
 _TIE = 1.05  # estimates this close say nothing: the leaner algorithm is taken
@@ -46,6 +47,7 @@ _RATES = {
     "im2col_view": Rate(165e9, 27e9, 8e-7),
     "im2col_tiled": Rate(135e9, 26e9, 7e-7),
     "toeplitz": Rate(270e9, 160e9, 1.5e-5),
+    "small": Rate(2e9, 10e9, 1e-6),
     "indirect": Rate(400e9, 12e9, 1e-6),
     "winograd": Rate(280e9, 12e9, 1e-6),
     "fft": Rate(150e9, 16e9, 1.5e-6),
@@ -105,36 +107,25 @@ class Plan:
         self,
         first: np.ndarray,
         second: np.ndarray,
-        bias: np.ndarray | None,
         out: np.ndarray,
+        ending: Ending = NOTHING,
         packed: Any = None,
     ) -> None:
         """Write the result of two operands, canonical views, to out, a canonical view.
 
         `packed` is the second one as `pack` returned it.
         """
-        problem = self.problem
-        if out.size == 0:
-            return
-        with np.errstate(all="ignore"), serial_blas():
-            half = problem.dtype != problem.compute_dtype and problem.dtype.kind == "f"
-            target = np.empty_like(out, problem.compute_dtype) if half else out
-            if first.size == 0 or second.size == 0:
-                target[...] = 0
-            else:
-                working = _as_given(problem, first, second)
-                if packed is None:
-                    directions.run(working, self.algorithm, first, second, target)
-                else:
-                    module = ALGORITHMS[self.algorithm]
-                    module.forward_packed(problem, first, packed, target)  # type: ignore[attr-defined]
-                spreads = directions.spreads(problem, self.algorithm)
-                if spreads and not _all_finite(target):
-                    directions.run(working, self._direct, first, second, target)
-            if bias is not None:
-                np.add(target, bias, out=target, casting="unsafe")
-            if half:
-                out[...] = target
+        names = self.algorithm, self._direct
+        try:
+            execution.run(self.problem, names, (first, second), out, ending, packed)
+        except ImportError:
+            if compiler.usable():
+                raise
+            forget_plans()
+            raise UnsupportedError(
+                f"{self.algorithm} cannot do this: {compiler.missing()}.",
+                fix="make the plan anew, or take another algorithm",
+            ) from None
 
     def __str__(self) -> str:
         return table(self.problem, self.rows, self.effort)
@@ -146,15 +137,25 @@ class Plan:
 def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | None = None) -> Plan:
     """Return a plan: the cheapest algorithm by estimate (of equals the leanest), or the one named.
 
+    What was measured for the problem and is remembered comes before estimates.
+
     Raises ProblemError for an unknown name, UnsupportedError where the named one cannot, and
     MemoryError where nothing fits.
     """
     working = _as_planned(problem)
-    rows = [_row(working, name, memory_limit) for name in ALGORITHMS]
+    try:
+        rows = [_row(working, name, memory_limit) for name in ALGORITHMS]
+    except ImportError:
+        if compiler.usable():
+            raise
+        forget_plans()  # those who reckoned with a Numba that works
+        rows = [_row(working, name, memory_limit) for name in ALGORITHMS]
     able = [row for row in rows if not row.why_not]
     if algorithm == "auto":
         if not able:
             raise MemoryError(_no_room(working, memory_limit))
+        if seconds := wisdom.recall(problem, _hopeful(rows)):
+            return Plan(problem, _timed(rows, seconds), "remember")
         quick = _TIE * min(row.seconds or 0.0 for row in able)
         ties = [row for row in able if (row.seconds or 0.0) <= quick]
         # What one thread holds: the choice is the same for any number of them.
@@ -167,29 +168,61 @@ def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | No
 forget_when_changed(choose.cache_clear)
 
 
+@cache
+def compile_kernels() -> None:
+    """Have every kernel compiled: a measured plan waits for them, once."""
+    if not compiler.missing():
+        compiler.warmup()
+        forget_plans()
+
+
 def measure(plan: Plan, first: np.ndarray, second: np.ndarray, out: np.ndarray) -> Plan:
     """Return the plan chosen anew by timing its candidates on these canonical arrays."""
-    able = [row for row in plan.rows if not row.why_not]
-    hopeless = _HOPELESS * min(row.seconds or 0.0 for row in able)
-    tried = [row.algorithm for row in able if (row.seconds or 0.0) <= hopeless]
+    plan = replace(plan, rows=_estimated(plan))
+    tried = [row.algorithm for row in _hopeful(plan.rows)]
     times: dict[str, list[float]] = {name: [] for name in tried}
     for _ in range(_rounds(plan)):
         for name in tried:
             one = _only(plan, name)
             start = time.perf_counter()
-            one.run(first, second, None, out)
+            one.run(first, second, out)
             times[name].append(time.perf_counter() - start)
-    medians = {name: float(np.median(t[1:] or t)) for name, t in times.items()}
-    best = min(medians, key=lambda name: medians[name])
-    rows = tuple(
+    # The quickest round: whatever else the machine does only adds to a time.
+    rows = _timed(plan.rows, {name: min(t[1:] or t) for name, t in times.items()})
+    wisdom.record(plan.problem, rows)
+    return replace(plan, rows=rows, effort="measure")
+
+
+def _hopeful(rows: Sequence[Row]) -> list[Row]:
+    """Return those that may be the quickest, by estimate."""
+    able = [row for row in rows if not row.why_not]
+    hopeless = _HOPELESS * min(row.seconds or 0.0 for row in able)
+    return [row for row in able if (row.seconds or 0.0) <= hopeless]
+
+
+def _timed(rows: Sequence[Row], seconds: Mapping[str, float]) -> tuple[Row, ...]:
+    """Return the rows with measured seconds, the quickest of them chosen."""
+    best = min(seconds, key=lambda name: seconds[name])
+    return tuple(
         row._replace(
-            seconds=medians.get(row.algorithm, row.seconds),
-            measured=row.algorithm in medians,
+            seconds=seconds.get(row.algorithm, row.seconds),
+            measured=row.algorithm in seconds,
             chosen=row.algorithm == best,
         )
+        for row in rows
+    )
+
+
+def _estimated(plan: Plan) -> tuple[Row, ...]:
+    """Return the plan's rows with estimates in the place of what was remembered."""
+    working = _as_planned(plan.problem)
+    costs = {r.algorithm: directions.cost(working, r.algorithm) for r in plan.rows if r.measured}
+    return tuple(
+        row._replace(seconds=_seconds(working, row.algorithm, costs[row.algorithm]), measured=False)
+        if row.measured
+        else row
         for row in plan.rows
     )
-    return replace(plan, rows=rows, effort="measure")
 
 
 def _rounds(plan: Plan) -> int:
@@ -231,24 +264,6 @@ def _as_planned(problem: ConvProblem) -> ConvProblem:
     bounds = [largest_of(dtype) for dtype in problem.operand_dtypes]
     dtype = exact_float(problem.summands, *bounds) or np.dtype(np.float64)
     return replace(problem, compute_dtype=dtype)
-
-
-def _as_given(problem: ConvProblem, first: np.ndarray, second: np.ndarray) -> ConvProblem:
-    """Return an integer problem in floats where these arrays' sums stay exact in them."""
-    if problem.dtype.kind not in "iu":
-        return problem
-    in_second = largest(second)
-    dtype = exact_float(problem.summands, largest_of(first.dtype), in_second)
-    if dtype is None or dtype.itemsize > 4:
-        dtype = exact_float(problem.summands, largest(first), in_second)
-    return problem if dtype is None else replace(problem, compute_dtype=dtype)
-
-
-def _all_finite(array: np.ndarray) -> bool:
-    if array.dtype.kind in "iu":
-        return True
-    # A finite sum proves every element finite, and needs no temporary.
-    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
 def _named(algorithm: str, rows: list[Row]) -> str:

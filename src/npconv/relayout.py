@@ -7,14 +7,89 @@ registers.  Arrays are canonical views ``(N, *size, C)``, whichever way they lie
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from npconv import compiler
+from npconv.problem import ConvProblem
 from npconv.threads import for_each
 
+_PIECE_NBYTES = 1 << 24  # of images laid otherwise at once
 _WORTH = 1 << 14  # elements for a thread, and for calling compiled code at all
 _SHARES = 8
+
+
+def pieces(
+    problem: ConvProblem, x: np.ndarray, out: np.ndarray
+) -> Iterator[tuple[ConvProblem, np.ndarray, np.ndarray]]:
+    """Yield (problem, x, out) of some images at a time, with their channels side by side.
+
+    Both are of the compute dtype and aligned: the arrays themselves, or copies; what the caller
+    wrote to a copy of out is in out when the next piece is asked for.
+    """
+    here, there = lies_well(problem, x), lies_well(problem, out)
+    images = problem.batch if here and there else _images(problem)
+    dense = None if here else np.empty((images, *x.shape[1:]), problem.compute_dtype)
+    target = None if there else np.empty((images, *out.shape[1:]), problem.compute_dtype)
+    for first in range(0, problem.batch, images):
+        given, wanted = x[first : first + images], out[first : first + images]
+        source = given if dense is None else dense[: len(given)]
+        goal = wanted if target is None else target[: len(given)]
+        if dense is not None:
+            copy(given, source)
+        yield _with_batch(problem, len(given)), source, goal
+        if target is not None:
+            copy(goal, wanted)
+
+
+def splits(problem: ConvProblem, x: np.ndarray, out: np.ndarray) -> bool:
+    """Return whether `pieces` yields more than one."""
+    whole = lies_well(problem, x) and lies_well(problem, out)
+    return not whole and _images(problem) < problem.batch
+
+
+def planned_piece(problem: ConvProblem) -> ConvProblem:
+    """Return the problem of one piece, for arrays that lie as planned."""
+    return _with_batch(problem, _images(problem)) if any(copied_nbytes(problem)) else problem
+
+
+def copied_nbytes(problem: ConvProblem) -> tuple[int, int]:
+    """Return the bytes of x and of out that do not lie as wanted, where they lie as planned."""
+    x, out = math.prod(problem.x_shape), math.prod(problem.out_shape)
+    same = problem.x_dtype == problem.compute_dtype
+    if same and (problem.channels_last or problem.in_channels == 1):
+        x = 0
+    if problem.channels_last or problem.out_channels == 1:
+        out = 0
+    return x * problem.itemsize, out * problem.itemsize
+
+
+def dense(problem: ConvProblem, array: np.ndarray) -> np.ndarray:
+    """Return an array with its channels side by side, in the compute dtype: itself if it is so."""
+    if lies_well(problem, array):
+        return array
+    made = np.empty(array.shape, problem.compute_dtype)
+    copy(array, made)
+    return made
+
+
+def lies_well(problem: ConvProblem, array: np.ndarray) -> bool:
+    """Return whether an array has its channels side by side, in the compute dtype, and aligned."""
+    beside = array.shape[-1] == 1 or array.strides[-1] == problem.itemsize
+    return beside and array.dtype == problem.compute_dtype and array.flags.aligned
+
+
+def _images(problem: ConvProblem) -> int:
+    """Return how many images are copied at once: such that pieces are about alike."""
+    nbytes = (math.prod(problem.x_shape) + math.prod(problem.out_shape)) * problem.itemsize
+    count = -(-nbytes // _PIECE_NBYTES)
+    return -(-problem.batch // max(min(count, problem.batch), 1))
+
+
+def _with_batch(problem: ConvProblem, batch: int) -> ConvProblem:
+    return problem if batch == problem.batch else replace(problem, batch=batch)
 
 
 def copy(source: np.ndarray, target: np.ndarray) -> None:

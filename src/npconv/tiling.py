@@ -1,4 +1,9 @@
-"""How a Winograd convolution is cut up: what computes each axis, tiles, and shares for threads."""
+"""How a Winograd convolution is cut up: what computes each axis, tiles, and shares for threads.
+
+The last two axes are computed in tiles, a third before them tap by tap.  A dilation d of an axis
+leaves d separate convolutions without holes, of every d-th element each (fewer where the stride has
+a factor in common with d): a tile belongs to one of these.
+"""
 
 from __future__ import annotations
 
@@ -8,134 +13,296 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from npconv import borders
 from npconv.kernels import toom
 from npconv.problem import ConvProblem
 
 if TYPE_CHECKING:
-    from npconv.kernels.winograd import Side
+    from npconv.kernels.winograd_layer import Depth, Layer, Side, Sizes
 
+_WORKSPACE = 3 << 18  # bytes of a block of tiles and its products: in the second cache
 _SHARES = 16
+_KEPT = 1 << 15  # bytes of tables that are kept between calls
 _HELD = 4  # times the tile's rows, where x is transformed first
+_FEW = 8  # times the tile's rows: all the tiles there are
 _LARGE = 5  # times the room for a block of tiles: weights that no cache holds beside it
 
 
 class Work(NamedTuple):
-    """How a problem, or each of its groups, is cut up.  One axis has one of one element before it.
+    """How a problem, or each of its groups, is cut up.
 
-    tiles         how many there are
+    rows          places in toom.ROWS of what computes the two axes
+    length        outputs of the depth in a column of tiles
+    columns       how many columns there are
     block         outputs of a block, and `blocks` of these
-    held          tiles in work at once, a multiple of the register tile's rows
+    held          columns in work at once
     whole         whether all of x is transformed first, and then the weight block by block
-    plane         bytes of a plane of transformed tiles
+    sizes         what a thread's scratch holds, and `room_nbytes` of that
     block_nbytes  of a block of the transformed weight
-    room_nbytes   of a thread's scratch
-    parts         (first tile, last, first block, last) to share out
+    entries       of a thread's table of addresses
+    parts         (first column, last, first block, last) to share out
     """
 
-    high: Side
-    wide: Side
-    tiles: int
+    rows: tuple[int, int]
+    length: int
+    columns: int
     block: int
     blocks: int
     held: int
     whole: bool
-    plane: int
-    block_nbytes: int
+    sizes: Sizes
     room_nbytes: int
+    block_nbytes: int
+    entries: int
     parts: tuple[tuple[int, int, int, int], ...]
 
     @property
     def planes(self) -> int:
         """Products of a tile."""
-        return self.high.span * self.wide.span
+        return math.prod(toom.ROWS[i].span for i in self.rows)
 
     @property
     def shared_nbytes(self) -> int:
         """Bytes that the threads share: all of x transformed, or all of the weight."""
-        return self.planes * self.plane if self.whole else self.blocks * self.block_nbytes
+        return self.planes * self.sizes.plane if self.whole else self.weight_nbytes
+
+    @property
+    def weight_nbytes(self) -> int:
+        """Bytes of the transformed weight."""
+        return self.blocks * self.block_nbytes
 
     @property
     def thread_nbytes(self) -> int:
         """Bytes that each thread holds."""
-        return self.room_nbytes + (self.planes + 1) * self.held * 8 + self.whole * self.block_nbytes
+        return self.room_nbytes + self.entries * 8 + self.whole * self.block_nbytes
 
 
+class Axis(NamedTuple):
+    """One axis of a problem, as many phases without holes."""
+
+    taps: int
+    stride: int
+    dilation: int
+    out_size: int
+
+    @property
+    def leap(self) -> int:
+        """Outputs from one of a phase to the next: how many phases there are."""
+        return self.dilation // math.gcd(self.stride, self.dilation)
+
+    @property
+    def phase_stride(self) -> int:
+        """The stride of a phase."""
+        return self.stride // math.gcd(self.stride, self.dilation)
+
+    def tiles(self, outputs: int) -> int:
+        """Return how many tiles of so many outputs all the phases have."""
+        short, more = divmod(self.out_size, self.leap)
+        return more * -(-(short + 1) // outputs) + (self.leap - more) * -(-short // outputs)
+
+    def starts(self, outputs: int) -> np.ndarray:
+        """Return the first output of each tile, int64."""
+        step = self.leap * outputs
+        phases = range(min(self.leap, self.out_size))
+        return np.concatenate([np.arange(p, self.out_size, step, dtype=np.int64) for p in phases])
+
+
+def tiled_axes(problem: ConvProblem) -> list[Axis]:
+    """Return the two axes that have tiles; one of one element stands before a single one."""
+    return [Axis(1, 1, 1, 1), *(_axis(problem, i) for i in range(problem.ndim))][-2:]
+
+
+def depth_axis(problem: ConvProblem) -> Axis:
+    """Return the third axis, before those."""
+    return _axis(problem, 0) if problem.ndim == 3 else Axis(1, 1, 1, 1)
+
+
+def _axis(problem: ConvProblem, i: int) -> Axis:
+    # A stride that is never taken may be huge.
+    stride = problem.stride[i] if problem.out_size[i] > 1 else 1
+    return Axis(problem.kernel_size[i], stride, problem.dilation[i], problem.out_size[i])
+
+
+@lru_cache(maxsize=256)
 def rows(problem: ConvProblem) -> tuple[int, ...]:
     """Return the rows of toom.ROWS that take the fewest flops; none where no products are saved."""
     strict = problem.precision == "strict"
-    axes = [
-        toom.choices(taps, stride, strict)
-        for taps, stride in zip(problem.kernel_size, problem.stride, strict=True)
-    ]
-    defined = problem.pixels * problem.taps
-    able = [chosen for chosen in itertools.product(*axes) if _products(problem, chosen) < defined]
+    axes = tiled_axes(problem)
+    ways = [toom.choices(axis.taps, axis.phase_stride, strict) for axis in axes]
+    defined = math.prod(axis.out_size * axis.taps for axis in axes)
+    able = [chosen for chosen in itertools.product(*ways) if _products(axes, chosen) < defined]
     return min(able, key=lambda chosen: flops(problem, chosen), default=())
 
 
 def flops(problem: ConvProblem, chosen: Sequence[int]) -> int:
     """Return the flops of the products and of the three transforms."""
     taken = [toom.ROWS[i] for i in chosen]
+    taps, _, _, length = depth_axis(problem)
     channels, outputs = problem.group_channels, problem.group_outputs
     passes = sum(row.span for row in taken if row.outputs > 1)  # flops of a transform's element
-    each = 2 * channels * outputs + passes * (channels + outputs)
-    weight = math.prod(row.span for row in taken) * passes * channels * outputs
-    return problem.groups * (problem.batch * _products(problem, chosen) * each + weight)
+    each = 2 * taps * channels * outputs + passes * (channels + outputs)
+    weight = taps * math.prod(row.span for row in taken) * passes * channels * outputs
+    products = problem.batch * length * _products(tiled_axes(problem), chosen)
+    return problem.groups * (products * each + weight)
 
 
-def _products(problem: ConvProblem, chosen: Sequence[int]) -> int:
-    """Return the products for an image, a channel and an output."""
+def _products(axes: Sequence[Axis], chosen: Sequence[int]) -> int:
+    """Return the products for a plane of an image, a channel and an output."""
     return math.prod(
-        toom.ROWS[i].span * -(-n // toom.ROWS[i].outputs)
-        for i, n in zip(chosen, problem.out_size, strict=True)
+        toom.ROWS[i].span * axis.tiles(toom.ROWS[i].outputs)
+        for i, axis in zip(chosen, axes, strict=True)
     )
+
+
+def cut(problem: ConvProblem, planned: ConvProblem | None = None) -> Work:
+    """Return how a problem is cut up, where it is some images of `planned`: by the same rows."""
+    return _cut(problem, rows(planned or problem), _WORKSPACE)
 
 
 @lru_cache(maxsize=256)
-def cut(problem: ConvProblem, nbytes: int) -> Work:
-    """Return how a problem is cut up, with `nbytes` for a block of tiles and its products."""
+def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int) -> Work:
+    """Return the same by rows of toom.ROWS, with `nbytes` for a block of tiles and its products."""
     from npconv.kernels import simd
-    from npconv.kernels import winograd as kernels
+    from npconv.kernels import winograd_layer as kernels
 
-    high, wide = _sides(problem)
+    high, wide = rows
+    spans = toom.ROWS[high].span, toom.ROWS[wide].span
+    outputs = toom.ROWS[high].outputs, toom.ROWS[wide].outputs
+    axes = tiled_axes(problem)
+    taps, _, _, out_size = depth_axis(problem)
     channels, size = problem.group_channels, problem.itemsize
     block = kernels.VECTORS * simd.lanes(problem.compute_dtype.name)
     blocks = -(-problem.group_outputs // block)
-    tiles = problem.batch * high.tiles * wide.tiles
-    planes = high.span * wide.span
-    block_nbytes = planes * channels * block * size
-    groups = -(-tiles // kernels.ROWS)
-    fit = nbytes // (kernels.ROWS * planes * (channels + block) * size)
-    # Weights that no cache holds would be read again for each block of tiles.
-    whole = blocks * block_nbytes > _LARGE * nbytes and tiles <= 2 * blocks * block
+    planes = spans[0] * spans[1]
+    block_nbytes = planes * taps * channels * block * size
+    fit = max(nbytes // (planes * (channels + block) * size), kernels.ROWS)
+    length = -(-out_size // -(-out_size // fit))
+    reads = len(_reads(depth_axis(problem), length))
+    columns = problem.batch * -(-out_size // length)
+    columns *= math.prod(a.tiles(m) for a, m in zip(axes, outputs, strict=True))
+    # Weights that no cache holds would be read again for each block of a few tiles.
+    large = blocks * block_nbytes > _LARGE * nbytes
+    whole = large and columns * length <= _FEW * kernels.ROWS
     if whole:
-        held = kernels.ROWS * min(_HELD, groups)
+        held = min(-(-kernels.ROWS * _HELD // length), columns)
         each = -(-blocks // _SHARES)
-        parts = [(0, tiles, k, min(k + each, blocks)) for k in range(0, blocks, each)]
+        parts = [(0, columns, k, min(k + each, blocks)) for k in range(0, blocks, each)]
     else:
-        held = kernels.ROWS * max(min(fit, groups), 1)
-        each = max(-(-tiles // held // _SHARES), 1) * held
-        parts = [(a, min(a + each, tiles), 0, blocks) for a in range(0, tiles, each)]
-    plane = kernels.value_plane(channels, tiles if whole else held, size)
-    room = kernels.room(0, high, wide, plane, held, values=int(whole))[1] + kernels.LINE
+        held = max(min(_held(fit, length, kernels.ROWS), columns), 1)
+        each = max(-(-columns // held // _SHARES), 1) * held
+        parts = [(a, min(a + each, columns), 0, blocks) for a in range(0, columns, each)]
+    plane = kernels.value_plane(channels, (columns if whole else held) * reads, size)
+    sizes = kernels.Sizes(spans, outputs, length, channels, held, plane, size)
+    room = kernels.room(0, sizes, values=int(whole))[1] + kernels.LINE
+    entries = (planes * taps + 1) * kernels.rows_of(length, held)
     return Work(
-        high, wide, tiles, block, blocks, held, whole, plane, block_nbytes, room, tuple(parts)
+        (high, wide), length, columns, block, blocks, held, whole, sizes, room, block_nbytes,
+        entries, tuple(parts),
+    )  # fmt: skip
+
+
+def _held(fit: int, length: int, rows: int) -> int:
+    """Return how many columns of so many outputs fill tiles of registers best."""
+    if length == 1:
+        return fit // rows * rows
+    counts = range(1, max(fit // length, 1) + 1)
+    return max(counts, key=lambda n: (n * length / -(-n * length // rows), n))
+
+
+def _reads(depth: Axis, length: int) -> np.ndarray:
+    """Return the positions that so many outputs of the depth read, int64."""
+    outputs, taps = np.arange(length, dtype=np.int64), np.arange(depth.taps, dtype=np.int64)
+    return np.unique(outputs[:, None] * depth.stride + taps * depth.dilation)
+
+
+def layer(problem: ConvProblem, work: Work) -> Layer:
+    """Return what the kernels are told of a problem, or of each of its groups."""
+    small = tables_nbytes(problem, work) <= _KEPT
+    return _kept_layer(problem, work) if small else _layer(problem, work)
+
+
+@lru_cache(maxsize=64)
+def _kept_layer(problem: ConvProblem, work: Work) -> Layer:
+    return _layer(problem, work)
+
+
+def forget() -> None:
+    """Forget how problems were cut up, and their tables."""
+    _cut.cache_clear()
+    _kept_layer.cache_clear()
+
+
+def _layer(problem: ConvProblem, work: Work) -> Layer:
+    from npconv.kernels import winograd_layer as kernels
+
+    tables = _Tables()
+    depth = _deep(problem, work, tables)
+    high, wide = (
+        _side(problem, i - 2, axis, number, tables)
+        for i, (axis, number) in enumerate(zip(tiled_axes(problem), work.rows, strict=True))
     )
+    sizes = problem.group_channels, problem.group_outputs, problem.compute_dtype.type(0)
+    return kernels.Layer(np.concatenate(tables.parts), depth, high, wide, *sizes)
 
 
-def _sides(problem: ConvProblem) -> tuple[Side, Side]:
-    from npconv.kernels.winograd import Side
+class _Tables:
+    """Arrays that are to lie behind one another."""
 
-    sides = [Side(0, 1, 1, 1, 1, 0, 1, 1)] * (2 - problem.ndim)
-    stop = problem.reach(problem.out_size, problem.out_size)[1]
-    for axis, number in enumerate(rows(problem)):
-        outputs, span = toom.ROWS[number].outputs, toom.ROWS[number].span
-        out = problem.out_size[axis]
-        size, before = problem.size[axis], problem.padding[axis][0]
-        if problem.padding_mode != "zeros":  # x is padded before
-            size, before = stop[axis], 0
-        tiles = -(-out // outputs)
-        step = (
-            outputs * problem.stride[axis] if tiles > 1 else 0
-        )  # a stride never taken may be huge
-        sides.append(Side(number, outputs, span, step, size, before, out, tiles))
-    return sides[0], sides[1]
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self.length = 0
+
+    def add(self, values: np.ndarray) -> int:
+        """Append an array, and return where it begins."""
+        begin = self.length
+        self.parts.append(values)
+        self.length += len(values)
+        return begin
+
+
+def _side(problem: ConvProblem, i: int, axis: Axis, number: int, tables: _Tables) -> Side:
+    from npconv.kernels.winograd_layer import Side
+
+    row = toom.ROWS[number]
+    starts = axis.starts(row.outputs)
+    firsts = starts * axis.stride
+    reach = int(firsts.max()) + (row.span - 1) * axis.dilation + 1
+    return Side(
+        number, axis.taps, row.outputs, row.span, axis.dilation, axis.leap, axis.out_size,
+        len(starts), tables.add(_places(problem, i, reach)), tables.add(firsts), tables.add(starts),
+    )  # fmt: skip
+
+
+def _deep(problem: ConvProblem, work: Work, tables: _Tables) -> Depth:
+    from npconv.kernels.winograd_layer import Depth
+
+    axis = depth_axis(problem)
+    reads = _reads(axis, work.length)
+    outputs, taps = np.arange(work.length), np.arange(axis.taps)
+    lines = np.searchsorted(reads, outputs[:, None] * axis.stride + taps * axis.dilation)
+    columns = -(-axis.out_size // work.length)
+    reach = (columns - 1) * work.length * axis.stride + int(reads[-1]) + 1
+    return Depth(
+        axis.taps, axis.stride, axis.out_size, work.length, columns, len(reads),
+        tables.add(_places(problem, -3, reach)), tables.add(reads), tables.add(lines.ravel()),
+    )  # fmt: skip
+
+
+def _places(problem: ConvProblem, i: int, reach: int) -> np.ndarray:
+    """Return which position of x each padded position of an axis reads, int64; -1 for a zero."""
+    if i < -problem.ndim:
+        return np.zeros(1, np.int64)
+    before = problem.padding[i][0]
+    return borders.source(problem.padding_mode, problem.size[i], -before, reach - before)
+
+
+def tables_nbytes(problem: ConvProblem, work: Work) -> int:
+    """Return the bytes of a layer's tables, while they are made."""
+    entries = sum(problem.reach(problem.out_size, problem.out_size)[1])
+    tiles = (
+        axis.tiles(toom.ROWS[i].outputs)
+        for i, axis in zip(work.rows, tiled_axes(problem), strict=True)
+    )
+    return 16 * (entries + 2 * sum(tiles) + (work.length + 1) * depth_axis(problem).taps)

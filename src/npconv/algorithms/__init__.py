@@ -12,6 +12,7 @@ from npconv.algorithms import (
     im2col_view,
     indirect,
     naive,
+    small,
     taps,
     toeplitz,
     winograd,
@@ -19,8 +20,8 @@ from npconv.algorithms import (
 from npconv.algorithms.contract import Algorithm
 
 _MODULES = (
-    naive, taps, im2col_loop, im2col_index, im2col_view, im2col_tiled, toeplitz, indirect, winograd,
-    fft,
+    naive, taps, im2col_loop, im2col_index, im2col_view, im2col_tiled, toeplitz, small, indirect,
+    winograd, fft,
 )  # fmt: skip
 
 ALGORITHMS: dict[str, Algorithm] = {m.NAME: cast(Algorithm, m) for m in _MODULES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,25 @@ class Cost(NamedTuple):
         return self.workspace + min(num_threads() - 1, max(self.helpers, 0)) * self.each
 
 
+class Ending(NamedTuple):
+    """What is done to each sum before it is stored: bias is added, then it is clamped.
+
+    bias (O,), of the compute dtype and contiguous.  A NaN stays one.
+    """
+
+    bias: np.ndarray | None = None
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def clamps(self) -> bool:
+        """Whether there is a least or a most."""
+        return self.least > -math.inf or self.most < math.inf
+
+
+NOTHING = Ending()
+
+
 class Algorithm(Protocol):
     """The contract.  Arrays are canonical views with any strides, see arrays.py.
 
@@ -45,6 +65,9 @@ class Algorithm(Protocol):
 
     Where it transforms weight first, it also has `pack_weight(problem, weight)`, which returns what
     `forward_packed(problem, x, packed, out)` takes in weight's stead.
+
+    Where it has `ENDS = True`, its forward methods take an Ending as a further argument.  Where it
+    SPREADS, they may return whether every sum was finite before that; None says nothing.
     """
 
     NAME: str
@@ -59,5 +82,5 @@ class Algorithm(Protocol):
 
     def forward(
         self, problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray
-    ) -> None:
+    ) -> bool | None:
         """Write conv(x, weight) to out by assignment: its dtype may not be the compute dtype."""

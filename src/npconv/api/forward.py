@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.algorithms import ALGORITHMS
+from npconv.api import shortcut
 from npconv.arguments import bias_array, facts
 from npconv.door import Door
 from npconv.errors import ProblemError, UnsupportedError
@@ -39,6 +40,7 @@ def conv(
     padding_mode: str = "zeros",
     algorithm: str = "auto",
     precision: str = "strict",
+    activation: str | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Convolve (cross-correlate) x with weight in one, two, three or more dimensions.
@@ -83,6 +85,9 @@ def conv(
     precision : {"strict", "fast"}
         "strict" keeps each element within a small factor of the direct sum's rounding bound;
         "fast" bounds errors by the largest magnitude nearby instead, and allows float32 FFT.
+    activation : {None, "relu", "relu6"}
+        Done to the result in the same pass: max(result, 0), or that and no more than 6.  A NaN
+        stays one.
     out : ndarray, optional
         Written and returned.  It may overlap x or weight.
 
@@ -117,6 +122,13 @@ def conv(
     >>> npconv.conv(x, weight, padding="same").shape
     (8, 16, 32, 32)
     """
+    settings = (
+        stride, padding, dilation, groups, layout, weight_layout, padding_mode, algorithm,
+        precision, activation,
+        stride.__class__, padding.__class__, dilation.__class__, groups.__class__,
+    )  # fmt: skip
+    if quick := shortcut.find(x, weight, bias, out, settings):
+        return quick(x, weight, bias)  # type: ignore[arg-type]
     try:
         door = Door(x, weight, layout, weight_layout)
         added = bias_array(bias, door.x.dtype, door.weight.dtype)
@@ -124,7 +136,9 @@ def conv(
             algorithm, None, precision, None if added is None else added.dtype,
             (stride, padding, dilation, groups, padding_mode),
         )  # fmt: skip
-        return door.run(chosen, added, out)
+        result = door.run(chosen, added, out, activation)
+        shortcut.remember(x, weight, chosen, door, settings, activation)
+        return result
     except (ProblemError, UnsupportedError) as error:
         raise error.at("conv", facts({"x": x, "weight": weight}, layout, weight_layout)) from None
     except MemoryError as error:

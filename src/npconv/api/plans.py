@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from npconv import planner
+from npconv.api import shortcut
+from npconv.api.shortcut import Shortcut
 from npconv.arguments import bias_array, byte_count, example, facts, filled
 from npconv.door import OPERANDS, Door, open_door
 from npconv.errors import ProblemError, UnsupportedError
@@ -45,7 +47,8 @@ def plan(
         What is sought: out, x's gradient or weight's.  x_shape and weight_shape are always those
         of the forward convolution.
     effort : {"estimate", "measure"}
-        Estimate from costs, or time the candidates (on random data where only shapes are given).
+        Estimate from costs, unless the problem was measured before and `npconv.wisdom` has it; or
+        time the candidates (on random data where only shapes are given), and remember it.
     memory_limit : int, optional
         Most bytes of workspace an algorithm may hold; leaner ones are taken instead.
     stride, padding, dilation, groups, layout, weight_layout, padding_mode, precision
@@ -91,6 +94,8 @@ def plan(
             example(given, dtype, name)
             for given, name in ((x_shape, "x_shape"), (weight_shape, "weight_shape"))
         )
+        if effort == "measure":
+            planner.compile_kernels()
         door = Door(x, weight, layout, weight_layout)
         if direction != "forward":
             grad = door.example_out(door.problem(precision, geometry))
@@ -108,7 +113,8 @@ def plan(
     except MemoryError as error:
         raise MemoryError(f"plan: {error}") from None
     letters = (door.axes.x_letters, door.axes.weight_letters)
-    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters)
+    quick = shortcut.make(x, weight, chosen, door)
+    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters, quick)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -128,6 +134,7 @@ class CallablePlan(planner.Plan):
     """A plan that knows the layouts it was made for, so that it can be called on arrays."""
 
     letters: tuple[str, str] = ("NCHW", "OIHW")
+    quick: Shortcut | None = field(default=None, compare=False)
 
     __str__ = planner.Plan.__str__
 
@@ -182,6 +189,7 @@ class CallablePlan(planner.Plan):
         second: ArrayLike | PackedWeight,
         bias: ArrayLike | None = None,
         out: np.ndarray | None = None,
+        activation: str | None = None,
     ) -> np.ndarray:
         """Run the plan on arrays of the shapes and dtypes it was made for.
 
@@ -190,6 +198,17 @@ class CallablePlan(planner.Plan):
         ProblemError where they are others; shapes and errors are otherwise those of `conv`,
         `conv_input_grad` and `conv_weight_grad`.
         """
+        quick = self.quick
+        if (
+            quick is not None
+            and out is None
+            and activation is None
+            and type(first) is type(second) is np.ndarray
+            and first.shape == quick.x_shape
+            and second.shape == quick.weight_shape
+            and quick.fits(first, second, bias)
+        ):
+            return quick(first, second, bias)  # type: ignore[arg-type]
         problem = self.problem
         layout, weight_layout = self.letters
         order, weight_order = canonical_order(layout)
@@ -206,7 +225,7 @@ class CallablePlan(planner.Plan):
             self._check(door)
             if isinstance(second, PackedWeight):
                 door.packed = second.packed
-            return door.run(self, added, out)
+            return door.run(self, added, out, activation)
         except (ProblemError, UnsupportedError) as error:
             shown = second.weight if isinstance(second, PackedWeight) else second
             given = dict(zip(OPERANDS[problem.direction], (first, shown), strict=False))

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.arguments import bias_array, example, facts
-from npconv.door import Door, find_axes
+from npconv.door import Door
 from npconv.dtypes import as_array
 from npconv.errors import ProblemError, UnsupportedError
 from npconv.integers import integer
 from npconv.layout import in_canonical, in_letters
 from npconv.problem import Pairs, transposed_size
+from npconv.views import find_axes
 
 
 def conv_transpose(
@@ -31,6 +32,7 @@ def conv_transpose(
     weight_layout: str | None = None,
     algorithm: str = "auto",
     precision: str = "strict",
+    activation: str | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the transposed convolution of x: the adjoint of conv, which upsamples by stride.
@@ -64,7 +66,7 @@ def conv_transpose(
     out_size : int or sequence of int, optional
         Spatial size of the result, in place of output_padding (padding in integers) or of padding
         ("same", "same_lower").
-    layout, weight_layout, algorithm, precision, out
+    layout, weight_layout, algorithm, precision, activation, out
         As in `conv`.
 
     Returns
@@ -111,7 +113,7 @@ def conv_transpose(
             algorithm, None, precision, None if added is None else added.dtype,
             (stride, pads, dilation, groups, "zeros"),
         )  # fmt: skip
-        return door.run(chosen, added, out)
+        return door.run(chosen, added, out, activation)
     except (ProblemError, UnsupportedError) as error:
         given = {"x": x, "weight": weight}
         raise error.at("conv_transpose", facts(given, layout, weight_layout)) from None

@@ -22,11 +22,10 @@ _TO_FIRST: Mapping[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """What a contender computes on a layer: one direction, in the precision npconv may use."""
+    """What a contender computes on a layer: one direction; `effort` is for npconv's planner."""
 
     layer: Layer
     direction: str = "forward"
-    precision: str = "strict"
     effort: str = "estimate"
     dtype: str = "float32"
 

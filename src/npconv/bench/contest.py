@@ -16,6 +16,8 @@ from .peers import Contender
 from .processes import Worker, WorkerError, started
 from .runner import alternate
 
+SLOW_SECONDS = 1.0  # a call
+
 
 @dataclass
 class ContenderTime:
@@ -69,14 +71,18 @@ def contest(
     rounds: int,
     seconds: float,
     advance: Callable[[], None],
+    near: float = math.inf,
 ) -> list[ContenderTime]:
     """Time the contenders on what is given, in alternating rounds, and check their results.
 
     `error_of(name, result)` gives a result's error; its ValueError says that the result is wrong.
+    Contenders slower than `near` times the quickest have three rounds; if that would take seconds,
+    their call before the rounds is their only sample.
     """
     rows: dict[str, ContenderTime] = {}
     samplers: dict[str, Callable[[], float]] = {}
     busy: dict[str, list[float]] = {}
+    prepared: dict[str, float] = {}
     for name, contender in contenders.items():
         row = rows[name] = ContenderTime(name)
         if not version(contender.package):
@@ -87,7 +93,7 @@ def contest(
             row.able = False
             continue
         try:
-            _, result = worker(name).prepare(given)
+            prepared[name], result = worker(name).prepare(given)
             row.error = error_of(name, result)
         except WorkerError as error:
             row.note = f"stopped: {error}"
@@ -97,7 +103,11 @@ def contest(
             continue
         busy[name] = []
         samplers[name] = sampler(worker(name), busy[name])
-    timings = alternate(samplers, rounds=rounds, seconds=seconds, advance=advance)
+    for name in hopeless({name: prepared[name] for name in samplers}, near):
+        del samplers[name]
+        row = rows[name]
+        row.samples, row.seconds, row.quickest = [prepared[name]], prepared[name], prepared[name]
+    timings = alternate(samplers, rounds=rounds, seconds=seconds, near=near, advance=advance)
     for name, timing in timings.items():
         row = rows[name]
         row.samples = timing.samples
@@ -110,6 +120,12 @@ def contest(
     for row in rows.values():
         row.ratio = row.seconds / first.seconds
     return list(rows.values())
+
+
+def hopeless(seconds: Mapping[str, float], near: float) -> list[str]:
+    """Pick those that are slow, and far from the quickest."""
+    least = min(seconds.values(), default=0.0)
+    return [name for name, each in seconds.items() if each > max(SLOW_SECONDS, near * least)]
 
 
 def sampler(worker: Worker, busy: list[float]) -> Callable[[], float]:

@@ -8,8 +8,13 @@ from collections.abc import Sequence
 from .contest import ContenderTime
 from .layers import shape_text
 from .networks import LayerResult, NetworksResult, Total, own
-from .peers import MATMUL_SIZE
 from .report import markdown_table, milliseconds, text_table
+
+DIRECTION_TITLES = {
+    "forward": "Forward",
+    "input_grad": "Gradient of the input",
+    "weight_grad": "Gradient of the weight",
+}
 
 
 def ratio_text(ratio: float) -> str:
@@ -24,16 +29,16 @@ def layer_row(result: LayerResult, row: ContenderTime, installed: Sequence[str])
     share = result.shares.get(row.contender, math.nan)
     return (
         result.network,
-        result.layer.name,
-        shape_text(result.layer),
+        result.job.layer.name,
+        shape_text(result.job.layer),
+        result.job.direction,
         row.contender,
         milliseconds(row.seconds),
         milliseconds(row.quickest),
         *(ratio_text(ratios.get(name, math.nan)) for name in own(installed)),
         "-" if math.isnan(share) else f"{share:.0%}",
         f"{row.error:.1e}" if timed else "-",
-        f"{row.cpus_busy:.1f}" if timed else "-",
-        str(len(row.samples)),
+        "-" if math.isnan(row.cpus_busy) else f"{row.cpus_busy:.1f}",
         row.note,
     )
 
@@ -45,8 +50,8 @@ def bases(result: NetworksResult) -> list[str]:
 
 def text(result: NetworksResult) -> str:
     """Write a row a layer and contender, the totals of the networks, then the conditions."""
-    headers = ("network", "layer", "x weight", "contender", "ms", "quickest", *bases(result))
-    headers = (*headers, "of peak", "error", "CPUs busy", "rounds", "")
+    what = ("network", "layer", "x weight", "direction", "contender")
+    headers = (*what, "ms", "quickest", *bases(result), "of peak", "error", "CPUs busy", "")
     rows = [
         layer_row(layer, row, result.installed)
         for layer in result.layers
@@ -56,14 +61,17 @@ def text(result: NetworksResult) -> str:
     parts = [text_table(headers, rows)]
     parts.append(
         text_table(
-            ("network", "contender", "layers", "ms", *bases(result)),
-            [total_row(total, result) for total in result.totals],
+            ("direction", "network", "contender", "layers", "ms", *bases(result)),
+            [(total.direction, *total_row(total, result)) for total in result.totals],
         )
     )
-    notes = [
-        f"{layer.network} {layer.layer.name}: {layer.note}" for layer in result.layers if layer.note
-    ]
-    notes += dict.fromkeys(
+    return "\n\n".join([*parts, "\n".join([*notes(result), conditions(result)])])
+
+
+def notes(result: NetworksResult) -> list[str]:
+    """Say who is missing where, and why."""
+    found = [f"{row.network} {row.job.layer.name}: {row.note}" for row in result.layers if row.note]
+    found += dict.fromkeys(
         f"{row.contender} {row.note}"
         for layer in result.layers
         for row in layer.contenders
@@ -71,62 +79,77 @@ def text(result: NetworksResult) -> str:
     )
     if result.absent:
         missing = " ".join(dict.fromkeys(result.absent.values()))
-        notes.append(f"not installed: {', '.join(result.absent)} (pip install {missing})")
+        found.append(f"not installed: {', '.join(result.absent)} (pip install {missing})")
     if result.unmeasured:
-        notes.append(f"stopped early: {result.unmeasured} layers are not measured")
-    return "\n\n".join([*parts, "\n".join([*notes, conditions(result)])])
+        found.append(f"stopped early: {result.unmeasured} layers are not measured")
+    return found
 
 
-def layers_of(result: NetworksResult, network: str) -> int:
+def layers_of(result: NetworksResult, direction: str, network: str) -> int:
     """Count a network's measured rows."""
-    return sum(row.network == network for row in result.layers)
+    return sum((row.job.direction, row.network) == (direction, network) for row in result.layers)
 
 
 def total_row(total: Total, result: NetworksResult) -> tuple[str, ...]:
     """Write one contender's sum over a network."""
     ratios = (ratio_text(total.ratios.get(name, math.nan)) for name in own(result.installed))
-    of = f"{total.layers} of {layers_of(result, total.network)}"
+    of = f"{total.layers} of {layers_of(result, total.direction, total.network)}"
     return (total.network, total.contender, of, milliseconds(total.seconds), *ratios)
+
+
+def how(result: NetworksResult) -> str:
+    """Say how it was measured, and where."""
+    settings = result.settings
+    peaks = " and ".join(
+        f"{peak / 1e9:.0f} GFLOP/s in {dtype}" for dtype, peak in result.peak_flops.items()
+    )
+    return (
+        f"Medians of up to {settings.rounds} alternating rounds, each contender in a process of "
+        "its own with the threads it takes by default. Forward weights are constants, transformed "
+        "beforehand by npconv (`plan.pack`), ONNX Runtime, OpenVINO and ncnn; PyTorch and JAX take "
+        f"them as they are. npconv's planner: effort {settings.effort}. Of peak: 2 operations a "
+        "multiplication of the direct sum, however many were done, over the most that "
+        "multiply-adds in registers reached in the same run, "
+        f"{peaks or 'which needs Numba'}. Error: the largest against a direct float64 sum, over "
+        f"the largest value.\n{result.environment}"
+    )
 
 
 def conditions(result: NetworksResult) -> str:
     """Say what the numbers are and where they were measured."""
-    settings = result.settings
+    batches = sorted({row.job.layer.x_shape[0] for row in result.layers})
     return (
-        f"{settings.direction}, float32, batch {settings.batch}, precision {settings.precision} "
-        f"(npconv's), effort {settings.effort}. Medians of up to {settings.rounds} alternating "
-        "rounds, each contender in a process of its own with the threads it takes by default; a "
-        "total counts each layer as often as the network holds it, over the layers that the "
-        "contender can do. Ratios: time over npconv's on arrays in NCHW or NHWC order, above 1 "
-        "where npconv is quicker; of peak: 2 operations a multiplication of the direct sum over "
-        f"what the quickest float32 matmul of {MATMUL_SIZE}x{MATMUL_SIZE} by NumPy's BLAS "
-        f"reached in the same run, {result.peak_flops / 1e9:.0f} GFLOP/s; error: largest error "
-        f"against a direct float64 sum over the largest value.\n{result.environment}"
+        f"float32, batch {' and '.join(map(str, batches))}. A total counts each layer as often as "
+        "the network holds it, over the layers that the contender can do. Ratios: time over "
+        "npconv's on arrays in NHWC or NCHW order, in either precision; above 1 where npconv is "
+        f"quicker. {how(result)}"
     )
 
 
-def markdown(result: NetworksResult) -> str:
-    """Write the README's table: a row a network, a column a contender."""
-    networks = list(dict.fromkeys(total.network for total in result.totals))
-    totals = {(total.network, total.contender): total for total in result.totals}
-    names = [name for name in result.installed if any((n, name) in totals for n in networks)]
-    rows = []
-    for network in networks:
-        cells = []
-        for name in names:
-            total = totals.get((network, name))
-            cells.append("-" if total is None else cell(total, layers_of(result, network)))
-        rows.append([network, *cells])
-    table = markdown_table(["", *(f"`{name}`" for name in names)], rows)
-    ratios = " and ".join(f"`{name}`'s" for name in own(names))
-    about = f"Each cell: the layers' total time, its ratios to {ratios}. " + conditions(result)
-    return "\n\n".join(
-        [table, about.replace("\n", "\n\n"), "Written by `npconv bench layers --readme`."]
-    )
+def markdown(result: NetworksResult, picture: str = "") -> str:
+    """Write the README's part: the picture, then a table a direction, a row a network."""
+    parts = []
+    if picture:
+        parts.append(f"![Time of each network's convolutions over npconv's]({picture})")
+    totals = {(t.direction, t.network, t.contender): t for t in result.totals}
+    for direction in dict.fromkeys(total.direction for total in result.totals):
+        networks = list(dict.fromkeys(t.network for t in result.totals if t.direction == direction))
+        entered = {name for way, _, name in totals if way == direction}
+        names = [name for name in result.installed if name in entered]
+        rows = []
+        for network in networks:
+            found = [totals.get((direction, network, name)) for name in names]
+            count = layers_of(result, direction, network)
+            rows.append([network, *("-" if t is None else cell(t, count) for t in found)])
+        parts.append(markdown_table([DIRECTION_TITLES[direction], *names], rows))
+    base = own(result.installed)[0]
+    about = f"Each cell: the layers' total time, and how often `{base}`'s that is. "
+    parts.append((about + conditions(result)).replace("\n", "\n\n"))
+    return "\n\n".join([*parts, "Written by `npconv bench show --readme`."])
 
 
 def cell(total: Total, layers: int) -> str:
     """Write a contender's total in one cell, and on how many layers where not on all."""
-    ratios = " ".join(f"{ratio:.2f}x" for ratio in total.ratios.values())
+    ratio = next(iter(total.ratios.values()), math.nan)
     part = "" if total.layers == layers else f" ({total.layers} of {layers} layers)"
-    return f"{milliseconds(total.seconds)} ms, {ratios}{part}"
+    return f"{milliseconds(total.seconds)} ms, {ratio_text(ratio)}x{part}"

@@ -1,8 +1,10 @@
 """The process of one contender: `python -m npconv.bench.worker NAME`, fed through its pipes.
 
-Requests and replies are pickles. `("prepare", arguments)` builds the call, runs it twice and
-answers `(quicker_seconds, result)`; `("sample",)` times it and answers `(seconds, cpus_busy)`.
-A quick call is made once untimed before a sample, as the others' turns have emptied the caches.
+Requests and replies are pickles. `("prepare", arguments)` builds the call, runs it twice (once if
+it takes long or is not to be timed) and answers `(quicker_seconds, result)`; `("sample",)` times it
+and answers `(seconds, cpus_busy)`. Before a sample the threads of the contender before are given
+time to stop spinning, and a quick call is made once untimed, as the others' turns have emptied the
+caches.
 An error ends the process; its last line of standard error tells the parent why.
 """
 
@@ -16,15 +18,17 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from .peers import CONTENDERS, LAYER_CONTENDERS, YARDSTICKS
+from .peers import CONTENDERS, GOAL_CONTENDERS, YARDSTICKS
 from .runner import stopwatch
 
 WARM_SECONDS = 0.05
+REST_SECONDS = 0.01
+ENOUGH_SECONDS = 5.0  # a call that takes longer is not repeated to be ready
 
 
 def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests about the contender `name` until the parent closes the pipe."""
-    contender = {**CONTENDERS, **LAYER_CONTENDERS, **YARDSTICKS}[name]
+    contender = {**CONTENDERS, **GOAL_CONTENDERS, **YARDSTICKS}[name]
     sampler: Callable[[], float] | None = None
     while True:
         try:
@@ -35,15 +39,18 @@ def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
         if request[0] == "prepare":
             call = contender.prepare(**request[1])
             seconds_each = math.inf
-            for _ in range(2):
+            for turn in range(2 if contender.timed else 1):
+                if turn and seconds_each > ENOUGH_SECONDS:
+                    break
                 start = time.perf_counter()
                 result = call()
                 seconds_each = min(seconds_each, time.perf_counter() - start)
             sampler = stopwatch(call, seconds_each)
-            reply = (seconds_each, result)
+            reply = (seconds_each, contender.array(result))
         elif sampler is None:
             raise RuntimeError(f"{name} was asked for a sample before it was prepared")
         else:
+            time.sleep(REST_SECONDS)
             if seconds_each < WARM_SECONDS:
                 call()
             cpu, wall = time.process_time(), time.perf_counter()

@@ -12,6 +12,7 @@ from npconv.bench import app as bench_app
 from npconv.cli.photos import filter_photos, list_kernels, make_gallery
 from npconv.cli.plans import show_info, show_plan
 from npconv.cli.warmup import warm_up
+from npconv.cli.wisdom import show_wisdom
 
 
 class _Readable(TyperGroup):
@@ -42,6 +43,7 @@ app.command("kernels")(list_kernels)
 app.command("plan")(show_plan)
 app.command("info")(show_info)
 app.command("warmup")(warm_up)
+app.command("wisdom")(show_wisdom)
 app.add_typer(bench_app, name="bench")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from npconv import UnsupportedError
-from npconv.compiler import kept, missing, remove_old, warmup
+from npconv.compiler import kept, missing, remove_old, usable, warmup
 
 
 def warm_up(
@@ -18,7 +18,7 @@ def warm_up(
     ] = False,
 ) -> None:
     """Compile the kernels for this machine and keep them for every later process."""
-    if missing():
+    if not usable():
         raise UnsupportedError(
             f"{missing()}; nothing can be compiled.",
             fix="pip install numba, or leave it: npconv works without, more slowly",

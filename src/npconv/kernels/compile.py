@@ -18,16 +18,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import llvmlite
-import llvmlite.binding
-import numba
 import numpy as np
-from numba.core.compiler import CompileResult
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.dispatcher import Dispatcher
-from numba.core.serialize import dumps
 
-from npconv.kernels import files
+from npconv.kernels import Broken, files
+
+try:
+    import llvmlite
+    import llvmlite.binding
+    import numba
+    from numba.core.compiler import CompileResult
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.dispatcher import Dispatcher
+    from numba.core.serialize import dumps
+except Exception as error:  # beside a NumPy that is too new for it Numba raises all sorts of things
+    Broken.reason = f"Numba does not work here: {error}"
+    raise ImportError(Broken.reason) from error
 
 TAG = "CACHEDIR.TAG"
 _TAG_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55

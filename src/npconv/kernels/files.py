@@ -12,9 +12,10 @@ import stat
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 VARIABLE = "NPCONV_CACHE_DIR"
 LARGEST = 1 << 26  # bytes: what is longer was not written by npconv
@@ -79,24 +80,40 @@ def _check_owner(path: Path, facts: os.stat_result) -> None:
 
 def read(path: Path) -> bytes:
     """Return what a file holds; raise OSError where that cannot be trusted or is too long."""
-    # A pipe in the file's place would otherwise be waited for.
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    with open(os.open(path, flags), "rb") as file:
+    with _opened(path) as file:
         facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise OSError(f"{path} is not a file")
         _check_owner(path, facts)
         if facts.st_size > LARGEST:
             raise OSError(f"{path} is damaged: it has {facts.st_size} bytes")
         return file.read()
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a whole file under another name, then move it into place: readers see all or none."""
+def contents(path: Path, most: int) -> bytes:
+    """Return the first bytes of a file, whoever wrote it: what harms nobody if it is wrong."""
+    with _opened(path) as file:
+        return file.read(most)
+
+
+def _opened(path: Path) -> BinaryIO:
+    # A pipe in the file's place would otherwise be waited for.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"{path} is not a file")
+    return open(handle, "rb")
+
+
+def replace(path: Path, data: bytes, check: Callable[[], object] = lambda: None) -> None:
+    """Write a whole file under another name, then move it into place: readers see all or none.
+
+    `check` is called in between: where it raises, what is in the place stays.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")
     try:
         with open(handle, "wb") as file:
             file.write(data)
+        check()
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):

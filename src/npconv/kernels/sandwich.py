@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from npconv.kernels import simd, toom
 from npconv.kernels.compile import compiled
+from npconv.kernels.tile import Store
 
 Matrix = Sequence[Sequence[Fraction]]
 
@@ -41,17 +43,7 @@ def make_transform(matrices: Callable[[], Sequence[Matrix]]) -> Callable[..., No
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
             number, *places, _ = given
-            end = builder.append_basic_block("end")
-            choice = builder.switch(number, end)
-            blocks: dict[Any, Any] = {}
-            for i, matrix in enumerate(matrices()):
-                key = tuple(map(tuple, matrix))
-                if key not in blocks:
-                    blocks[key] = builder.append_basic_block("matrix")
-                    builder.position_at_end(blocks[key])
-                    _emit_loop(simd.Vectors(builder, like.name), matrix, end, *places)
-                choice.add_case(ir.Constant(simd.INT, i), blocks[key])
-            builder.position_at_end(end)
+            _emit_choice(builder, matrices(), number, like.name, places)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 8, like), emit
@@ -59,28 +51,103 @@ def make_transform(matrices: Callable[[], Sequence[Matrix]]) -> Callable[..., No
     return transform
 
 
+def make_ending(matrices: Callable[[], Sequence[Matrix]]) -> Callable[..., None]:
+    """Return an intrinsic that applies one of some matrices to sums, and ends them.
+
+    ::
+
+        ending(number, count, source, step, onward, target, to_step, to_onward, seen, store)
+
+    Like make_transform's, but that y is stored as `store`, a tile.Store whose start is not 0, says.
+    `seen` is the address of a vector that a NaN or Inf among the sums, before that, turns to NaN.
+    """
+
+    @intrinsic
+    def ending(
+        context: Any, number: Any, count: Any, source: Any, step: Any, onward: Any, target: Any,
+        to_step: Any, to_onward: Any, seen: Any, store: Any,
+    ) -> Any:  # fmt: skip
+        def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+            number, *places, seen, how = given
+            how = Store(*(builder.extract_value(how, i) for i in range(len(Store._fields))))
+            name = store.types[Store._fields.index("least")].name
+            end = _End(simd.Vectors(builder, name), seen, how)
+            _emit_choice(builder, matrices(), number, name, places, end)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 9, store), emit
+
+    return ending
+
+
+class _End:
+    """What is done to sums before they are stored, and the address of what is seen in them."""
+
+    def __init__(self, do: simd.Vectors, seen: Any, store: Store) -> None:
+        self.seen = seen
+        self.start = do.load(store.start)
+        self.least, self.most = do.spread(store.least), do.spread(store.most)
+
+    def apply(self, do: simd.Vectors, value: Any) -> Any:
+        """Return what is stored of a sum."""
+        return do.at_most(do.at_least(do.builder.fadd(value, self.start), self.least), self.most)
+
+
+def _emit_choice(
+    builder: Any, matrices: Sequence[Matrix], number: Any, name: str, places: Sequence[Any],
+    ending: _End | None = None,
+) -> None:  # fmt: skip
+    end = builder.append_basic_block("end")
+    choice = builder.switch(number, end)
+    blocks: dict[Any, Any] = {}
+    for i, matrix in enumerate(matrices):
+        key = tuple(map(tuple, matrix))
+        if key not in blocks:
+            blocks[key] = builder.append_basic_block("matrix")
+            builder.position_at_end(blocks[key])
+            _emit_loop(simd.Vectors(builder, name), matrix, end, ending, *places)
+        choice.add_case(ir.Constant(simd.INT, i), blocks[key])
+    builder.position_at_end(end)
+
+
 def _emit_loop(
-    do: simd.Vectors, matrix: Matrix, end: Any, count: Any, source: Any, step: Any, onward: Any,
-    target: Any, to_step: Any, to_onward: Any,
+    do: simd.Vectors, matrix: Matrix, end: Any, ending: _End | None, count: Any, source: Any,
+    step: Any, onward: Any, target: Any, to_step: Any, to_onward: Any,
 ) -> None:  # fmt: skip
     builder = do.builder
     before = builder.block
-    again = builder.append_basic_block("again")
+    again, last = builder.append_basic_block("again"), builder.append_basic_block("last")
     builder.branch(again)
     builder.position_at_end(again)
     done, read, write = (builder.phi(simd.INT) for _ in range(3))
+    # A sum each, so that none waits for another's.
+    seen = [builder.phi(do.vector) for _ in matrix] if ending else []
     for phi, value in ((done, do.integer(0)), (read, source), (write, target)):
         phi.add_incoming(value, before)
+    for phi in seen:
+        phi.add_incoming(do.zero, before)
     vectors = [
         do.load(builder.add(read, builder.mul(step, do.integer(j)))) for j in range(len(matrix[0]))
     ]
-    for i, value in enumerate(_apply(do, matrix, vectors)):
-        do.store(value, builder.add(write, builder.mul(to_step, do.integer(i))))
+    results = _apply(do, matrix, vectors)
     following = builder.add(done, do.integer(1))
     done.add_incoming(following, again)
     read.add_incoming(builder.add(read, onward), again)
     write.add_incoming(builder.add(write, to_onward), again)
-    builder.cbranch(builder.icmp_signed("<", following, count), again, end)
+    looked = [do.fma(value, do.zero, phi) for value, phi in zip(results, seen, strict=bool(seen))]
+    for phi, value in zip(seen, looked, strict=True):
+        phi.add_incoming(value, again)
+    for i, value in enumerate(results):
+        stored = ending.apply(do, value) if ending else value
+        do.store(stored, builder.add(write, builder.mul(to_step, do.integer(i))))
+    builder.cbranch(builder.icmp_signed("<", following, count), again, last)
+    builder.position_at_end(last)
+    if ending:
+        total = do.load(ending.seen)
+        for value in looked:
+            total = builder.fadd(total, value)
+        do.store(total, ending.seen)
+    builder.branch(end)
 
 
 def _apply(do: simd.Vectors, matrix: Matrix, vectors: Sequence[Any]) -> list[Any]:
@@ -137,9 +204,39 @@ def _constant(do: simd.Vectors, value: Fraction) -> ir.Constant:
     return ir.Constant(do.vector, [number] * do.lanes)
 
 
+@intrinsic
+def all_zero(context: Any, address: Any, like: Any) -> Any:
+    """Return whether every element of the vector at an address is 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        do = simd.Vectors(builder, like.name)
+        equal = builder.fcmp_ordered("==", do.load(given[0]), do.zero)
+        bits = ir.IntType(do.lanes)
+        return builder.icmp_signed("==", builder.bitcast(equal, bits), ir.Constant(bits, -1))
+
+    return types.boolean(types.int64, like), emit
+
+
+@intrinsic
+def expect(context: Any, address: Any) -> Any:
+    """Ask the second cache for the line at an address, which need not be readable."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        number = ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        reads, second, data = (ir.Constant(number, value) for value in (0, 2, 1))
+        builder.call(ask, [builder.inttoptr(given[0], byte), reads, second, data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
+
+
 _into = make_transform(lambda: [axis.input for axis in toom.axes()])
 _of_kernel = make_transform(lambda: [axis.kernel for axis in toom.axes()])
 _out_of = make_transform(lambda: [axis.output for axis in toom.axes()])
+_to_end = make_ending(lambda: [axis.output for axis in toom.axes()])
 
 
 # Functions, so that the code for all the matrices is compiled once.
@@ -159,3 +256,9 @@ def of_kernel(number, count, source, step, onward, target, to_step, to_onward, l
 def out_of(number, count, source, step, onward, target, to_step, to_onward, like):
     """Apply A."""
     _out_of(number, count, source, step, onward, target, to_step, to_onward, like)
+
+
+@compiled
+def to_end(number, count, source, step, onward, target, to_step, to_onward, seen, store):
+    """Apply A, and end the sums: see make_ending."""
+    _to_end(number, count, source, step, onward, target, to_step, to_onward, seen, store)

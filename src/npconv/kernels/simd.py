@@ -21,6 +21,7 @@ from npconv.kernels.compile import compiled
 
 INT = ir.IntType(64)
 _SMALL = ir.IntType(32)
+_ONE = ir.Constant(_SMALL, 1)
 _ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 _SUFFIX = {"float32": "f32", "float64": "f64"}
 
@@ -91,6 +92,13 @@ class Vectors:
         where = self.builder.inttoptr(address, self.vector.as_pointer())
         self.builder.store(value, where).align = self.nbytes
 
+    def stream(self, value: Any, address: Any) -> None:
+        """Write a vector past the caches, to an address that is a multiple of its bytes."""
+        where = self.builder.inttoptr(address, self.vector.as_pointer())
+        done = self.builder.store(value, where)
+        done.align = self.lanes * self.nbytes
+        done.set_metadata("nontemporal", self.builder.module.add_metadata([_ONE]))
+
     def load_one(self, address: Any) -> Any:
         """Return the element at an address."""
         return self.builder.load(self.builder.inttoptr(address, self.element.as_pointer()))
@@ -111,6 +119,27 @@ class Vectors:
         less = self.builder.fcmp_ordered(">", least, value)
         return self.builder.select(less, least, value)
 
+    def at_most(self, value: Any, most: Any) -> Any:
+        """Return min(value, most); a NaN in value stays."""
+        more = self.builder.fcmp_ordered("<", most, value)
+        return self.builder.select(more, most, value)
+
+
+@intrinsic
+def finish_streams(context: Any) -> Any:
+    """Have all that was streamed stand in memory before anything that is written later."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        if "x86" in builder.module.triple:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            name = "llvm.x86.sse.sfence"
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        else:
+            builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
 
 @intrinsic
 def nbytes(context: Any, like: Any) -> Any:
@@ -130,6 +159,26 @@ def width(context: Any, like: Any) -> Any:
         return ir.Constant(INT, lanes(like.name))
 
     return types.int64(like), emit
+
+
+@intrinsic
+def zero_of(context: Any, like: Any) -> Any:
+    """Return 0 of the type of `like`."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        return ir.Constant(_ELEMENTS[like.name], 0.0)
+
+    return like(like), emit
+
+
+@intrinsic
+def one_of(context: Any, like: Any) -> Any:
+    """Return 1 of the type of `like`."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        return ir.Constant(_ELEMENTS[like.name], 1.0)
+
+    return like(like), emit
 
 
 @intrinsic
@@ -174,7 +223,7 @@ def _exchange(do: Vectors, upper: Any, lower: Any, half: int) -> tuple[Any, Any]
 
 
 @intrinsic
-def _load(context: Any, address: Any, like: Any) -> Any:
+def load(context: Any, address: Any, like: Any) -> Any:
     """Return the element at an address, of the type of `like`."""
 
     def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
@@ -184,7 +233,7 @@ def _load(context: Any, address: Any, like: Any) -> Any:
 
 
 @intrinsic
-def _store(context: Any, address: Any, value: Any) -> Any:
+def store(context: Any, address: Any, value: Any) -> Any:
     """Write an element to an address."""
 
     def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
@@ -196,7 +245,28 @@ def _store(context: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
-def _copy_vector(context: Any, to: Any, source: Any, like: Any) -> Any:
+def read_int(context: Any, address: Any) -> Any:
+    """Return the int64 at an address."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        return builder.load(builder.inttoptr(given[0], INT.as_pointer()))
+
+    return types.int64(types.int64), emit
+
+
+@intrinsic
+def write_int(context: Any, address: Any, value: Any) -> Any:
+    """Write an int64 to an address."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        builder.store(given[1], builder.inttoptr(given[0], INT.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), emit
+
+
+@intrinsic
+def copy_vector(context: Any, to: Any, source: Any, like: Any) -> Any:
     """Copy one vector from an address to another."""
 
     def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
@@ -214,10 +284,10 @@ def copy(to, source, count, like):
     width = np.int64(MACHINE.vector_nbytes) // size
     i = 0
     while i + width <= count:
-        _copy_vector(to + i * size, source + i * size, like)
+        copy_vector(to + i * size, source + i * size, like)
         i += width
     while i < count:
-        _store(to + i * size, _load(source + i * size, like))
+        store(to + i * size, load(source + i * size, like))
         i += 1
 
 
@@ -226,7 +296,7 @@ def gather(to, source, step, count, like):
     """Copy `count` elements that lie `step` bytes apart to a row."""
     size = nbytes(like)
     for i in range(count):
-        _store(to + i * size, _load(source + i * step, like))
+        store(to + i * size, load(source + i * step, like))
 
 
 @compiled
@@ -234,4 +304,4 @@ def fill(to, count, value):
     """Write `value` to `count` elements."""
     size = nbytes(value)
     for i in range(count):
-        _store(to + i * size, value)
+        store(to + i * size, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import types
 from numba.extending import intrinsic
@@ -11,45 +11,61 @@ from numba.extending import intrinsic
 from npconv.kernels.simd import INT, Vectors
 
 
+class Store(NamedTuple):
+    """How a tile's sums are stored.
+
+    start    0 adds them to what is there; else the address of a row that is added to each sum, and
+             the result is clamped to least .. most (a NaN stays one)
+    streams  whether they go past the caches: whole vectors, aligned, that nobody reads soon
+    """
+
+    start: int
+    streams: int
+    least: float
+    most: float
+
+
 def make_tile(rows: int, vectors: int) -> Callable[..., None]:
     """Return the register tile, an intrinsic.
 
     ::
 
-        tile(table, outer, inner, a_step, b, b_step, b_outer, start, out, column, least)
+        tile(table, outer, inner, a_step, b, b_step, b_outer, out, column, store)
 
         acc[i][v] = sum over p < outer, j < inner of
                     A[table[p*rows + i] + j*a_step] * B[b + p*b_outer + j*b_step + v]
 
     `table` holds the addresses of A's rows, `out` those of the result's rows, to which `column`
-    elements are added.  start 0 adds acc to what is there; else it is the address of a vector row
-    that is added to acc, and the sum is stored, `least` where it is below that.  outer and inner
-    are at least 1.  Elements are of the type of `least`, float32 or float64.
+    elements are added; `store` is a Store.  outer and inner are at least 1.  Elements are of the
+    type of store.least, float32 or float64.
     """
 
     @intrinsic
     def tile(
         context: Any, table: Any, outer: Any, inner: Any, a_step: Any, b: Any, b_step: Any,
-        b_outer: Any, start: Any, out: Any, column: Any, least: Any,
+        b_outer: Any, out: Any, column: Any, store: Any,
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-            _emit_tile(builder, least.name, rows, vectors, *given)
+            *numbers, how = given
+            how = Store(*(builder.extract_value(how, i) for i in range(len(Store._fields))))
+            do = Vectors(builder, store.types[Store._fields.index("least")].name)
+            _emit_tile(do, rows, vectors, *numbers, how)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 10, least), emit
+        return types.void(*[types.int64] * 9, store), emit
 
     return tile
 
 
 def _emit_tile(
-    builder: Any, dtype: str, rows: int, vectors: int, table: Any, outer: Any, inner: Any,
-    a_step: Any, b: Any, b_step: Any, b_outer: Any, start: Any, out: Any, column: Any, least: Any,
+    do: Vectors, rows: int, vectors: int, table: Any, outer: Any, inner: Any, a_step: Any,
+    b: Any, b_step: Any, b_outer: Any, out: Any, column: Any, store: Store,
 ) -> None:  # fmt: skip
-    do = Vectors(builder, dtype)
+    builder = do.builder
     one, width = do.integer(1), do.lanes
     each = [(i, v) for i in range(rows) for v in range(vectors)]
     before = builder.block
-    names = ("outer", "inner", "next", "done", "add", "set", "end")
+    names = ("outer", "inner", "next", "done")
     blocks = {name: builder.append_basic_block(name) for name in names}
     a_bytes = builder.mul(a_step, do.integer(do.nbytes))
     b_bytes = builder.mul(b_step, do.integer(do.nbytes))
@@ -104,18 +120,32 @@ def _emit_tile(
     out_rows = [
         do.at(builder.load(builder.gep(out_entries, [do.integer(i)])), column) for i in range(rows)
     ]
-    adds = builder.icmp_signed("==", start, do.integer(0))
-    builder.cbranch(adds, blocks["add"], blocks["set"])
-    builder.position_at_end(blocks["add"])
-    for i, v in each:
-        where = do.at(out_rows[i], do.integer(v * width))
-        do.store(builder.fadd(new[i, v], do.load(where)), where)
-    builder.branch(blocks["end"])
-    builder.position_at_end(blocks["set"])
-    floor = do.spread(least)
-    starts = [do.load(do.at(start, do.integer(v * width))) for v in range(vectors)]
-    for i, v in each:
-        value = do.at_least(builder.fadd(new[i, v], starts[v]), floor)
-        do.store(value, do.at(out_rows[i], do.integer(v * width)))
-    builder.branch(blocks["end"])
-    builder.position_at_end(blocks["end"])
+    _emit_store(do, new, out_rows, store)
+
+
+def _emit_store(
+    do: Vectors, sums: dict[tuple[int, int], Any], rows: list[Any], store: Store
+) -> None:
+    """Store the vectors (row, vector) of a tile at the addresses of its rows."""
+    builder = do.builder
+    where = {(i, v): do.at(rows[i], do.integer(v * do.lanes)) for i, v in sums}
+    columns = sorted({v for _, v in sums})
+
+    adds = builder.icmp_signed("==", store.start, do.integer(0))
+    with builder.if_else(adds) as (add, end):
+        with add:
+            for at, value in sums.items():
+                do.store(builder.fadd(value, do.load(where[at])), where[at])
+        with end:
+            least, most = do.spread(store.least), do.spread(store.most)
+            starts = [do.load(do.at(store.start, do.integer(v * do.lanes))) for v in columns]
+            ended = {
+                (i, v): do.at_most(do.at_least(builder.fadd(value, starts[v]), least), most)
+                for (i, v), value in sums.items()
+            }
+            streams = builder.icmp_signed("!=", store.streams, do.integer(0))
+            with builder.if_else(streams) as (stream, keep):
+                for way, stores in ((stream, do.stream), (keep, do.store)):
+                    with way:
+                        for at, value in ended.items():
+                            stores(value, where[at])

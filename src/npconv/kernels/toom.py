@@ -172,9 +172,9 @@ ROWS = (
     Row(5, 1, 4, False),
     Row(6, 1, 3, False),
     Row(7, 1, 3, False),
-    Row(3, 2, 4, False),
-    Row(4, 2, 4, False),
-    Row(5, 2, 4, False),
+    Row(3, 2, 4, True),
+    Row(4, 2, 4, True),
+    Row(5, 2, 4, True),
 )
 
 

@@ -1,218 +1,157 @@
-"""Winograd convolution of two axes: transforms into a block of tiles, products, transforms back.
+"""Winograd convolution of two axes, and the sum over a third before them.
 
-One letter each: n image, y x tile, c channel, k output, t tile of a block, v vector.
+A column of tiles is those at one place of the two axes and at successive places of the third, the
+depth, whose taps are summed in the registers; without a third axis it is one tile.
+
+One letter each: n image, y x tile, z depth, c channel, k output, t column of a block, r row of
+products, v vector, p tap of the depth.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import numpy as np
 
 from npconv.kernels import simd
 from npconv.kernels.compile import compiled
-from npconv.kernels.sandwich import into, of_kernel, out_of
-from npconv.kernels.tile import make_tile
+from npconv.kernels.sandwich import all_zero, expect, into, out_of, to_end
+from npconv.kernels.tile import Store, make_tile
+from npconv.kernels.winograd_layer import (
+    LINE,
+    ROWS,
+    VECTORS,
+    Depth,
+    Layer,
+    Part,
+    Place,
+    Side,
+    Sizes,
+    room,
+    value_plane,
+)
 
-LINE = 64  # bytes of a cache line: no vector of the scratch crosses one
-ROWS, VECTORS = simd.tile_size()
 tile = make_tile(ROWS, VECTORS)
 copy = simd.copy
+copy_vector = simd.copy_vector
 fill = simd.fill
-gather = simd.gather
-
-
-class Place(NamedTuple):
-    """Where an array lies that has its channels side by side: address, and bytes to the next."""
-
-    address: int
-    image: int
-    row: int
-    pixel: int
-
-
-class Side(NamedTuple):
-    """How one axis is computed: its row in toom.ROWS with that row's figures, and where.
-
-    A tile has as many products as it reads inputs: span.
-    """
-
-    number: int
-    outputs: int
-    span: int
-    step: int  # inputs from a tile to the next
-    size: int  # of x
-    before: int  # padding
-    out_size: int
-    tiles: int
-
-
-class Room(NamedTuple):
-    """Scratch of one thread: addresses, and bytes from plane to plane (one for each product).
-
-    values    (planes, held, channels)  the transformed block of tiles
-    products  (planes, held, block)     their products with a block of the weights
-    patch     (span, span) vectors      a tile that x does not hold whole
-    middle    (products, span) vectors  between the two sides of a sandwich
-    spare     (outputs, outputs) vectors, what out does not hold whole
-    zeros     (block)
-    """
-
-    values: int
-    products: int
-    patch: int
-    middle: int
-    spare: int
-    zeros: int
-    value_plane: int
-    product_plane: int
-
-
-class Part(NamedTuple):
-    """Which tiles, and which blocks of outputs, a call computes."""
-
-    first: int
-    last: int
-    first_block: int
-    last_block: int
-
-
-def value_plane(channels: int, held: int, itemsize: int) -> int:
-    """Return the bytes of a plane of values; a power of two would share its place in the cache."""
-    vector = simd.MACHINE.vector_nbytes
-    return -(-held * channels * itemsize // vector) * vector + vector
-
-
-def room(
-    address: int, high: Side, wide: Side, plane: int, held: int, values: int = 0
-) -> tuple[Room, int]:
-    """Return the Room at an address, a multiple of LINE, and its bytes.
-
-    plane: bytes of a plane of values; these lie at the address `values` where that is not 0.
-    """
-    vector = simd.MACHINE.vector_nbytes
-    block = VECTORS * vector
-    planes = high.span * wide.span
-    product_plane = held * block + vector
-    lengths = (
-        0 if values else planes * plane,
-        planes * product_plane,
-        planes * vector,
-        planes * vector,
-        high.outputs * wide.outputs * vector,
-        block,
-    )
-    starts = [address]
-    for length in lengths:
-        starts.append(starts[-1] + -(-length // LINE) * LINE)
-    places = (values or starts[0], *starts[1:-1])
-    return Room(*places, plane, product_plane), starts[-1] - address
 
 
 @compiled
-def convolve(
-    source, target, high, wide, channels, outputs, weights, part, held, room, table, zero, least
-):  # fmt: skip
-    """Write a part of a convolution, a block of `held` tiles at a time.
+def convolve(source, target, layer, weights, part, room, table, plain, store):
+    """Write a part of a convolution, a block of columns at a time; return if all sums are finite.
 
-    weights: address of the part's first block of (blocks, planes, channels, block), as `pack`
-    writes it; held: a multiple of ROWS; table: int64, (planes + 1)*held entries.
+    weights: address of the part's first block of (blocks, planes, taps, channels, block), as `pack`
+    writes it; table: int64, (planes*taps + 1)*rows entries.  plain and store say how products and
+    outputs are stored; plain.start: the zeros in room; store.start: of a row of all the blocks.
     """
-    for begin in range(part.first, part.last, held):
-        end = min(begin + held, part.last)
-        gather_tiles(source, high, wide, channels, begin, end, 0, room, zero)
+    _clear(layer, room)
+    for begin in range(part.first, part.last, room.held):
+        end = min(begin + room.held, part.last)
+        _gather(source, layer, begin, end, 0, room)
         block_part = Part(begin, end, part.first_block, part.last_block)
-        _multiply(target, high, wide, channels, outputs, weights, block_part, held, 0, room,
-                  table, zero, least)  # fmt: skip
+        _multiply(target, layer, weights, block_part, 0, room, table, plain, store)
+    return all_zero(room.seen, layer.zero)
 
 
 @compiled
-def gather_tiles(source, high, wide, channels, first, last, row, room, zero):
-    """Transform tiles `first` to `last` - 1 of x into rows of values, from `row` on."""
-    for t in range(first, last):
-        _gather_tile(source, high, wide, channels, t, row + t - first, room, zero)
-
-
-@compiled
-def multiply_tiles(
-    target, high, wide, channels, outputs, weights, part, held, room, table, zero, least
-):  # fmt: skip
+def multiply_tiles(target, layer, weights, part, room, table, plain, store):
     """Write a part of a convolution as `convolve` does, where all of x's tiles are in values."""
-    for begin in range(part.first, part.last, held):
-        end = min(begin + held, part.last)
+    _clear(layer, room)
+    for begin in range(part.first, part.last, room.held):
+        end = min(begin + room.held, part.last)
         block_part = Part(begin, end, part.first_block, part.last_block)
-        _multiply(target, high, wide, channels, outputs, weights, block_part, held, begin, room,
-                  table, zero, least)  # fmt: skip
+        row = begin * layer.depth.count
+        _multiply(target, layer, weights, block_part, row, room, table, plain, store)
+    return all_zero(room.seen, layer.zero)
 
 
 @compiled
-def _multiply(
-    target, high, wide, channels, outputs, weights, part, held, row, room, table, zero, least
-):  # fmt: skip
-    """Write the outputs of at most `held` tiles, whose values begin at `row`."""
-    size = simd.nbytes(zero)
-    lanes = simd.width(zero)
-    block = VECTORS * lanes
-    planes = high.span * wide.span
-    count = part.last - part.first
-    values = room.values + row * channels * size
-    for i in range(planes):
-        for t in range(held):
-            # The last row again, where a tile of registers has more rows than there are.
-            at = min(t, count - 1)
-            table[i * held + t] = values + i * room.value_plane + at * channels * size
-    for t in range(held):
-        table[planes * held + t] = room.products + t * block * size
-    rows = table.ctypes.data
-    product_rows = rows + 8 * planes * held
-    fill(room.zeros, block, zero)
-    for kb in range(part.first_block, part.last_block):
-        for i in range(planes):
-            at = weights + ((kb - part.first_block) * planes + i) * channels * block * size
-            for g in range(0, count, ROWS):
-                tile(rows + 8 * (i * held + g), 1, channels, 1, at, block, 0, room.zeros,
-                     product_rows + 8 * g, i * (room.product_plane // size), least)  # fmt: skip
-        for t in range(count):
-            for v in range(0, min(block, outputs - kb * block), lanes):
-                k = kb * block + v
-                products = room.products + (t * block + v) * size
-                _scatter_tile(target, high, wide, min(lanes, outputs - k), part.first + t,
-                              k * size, products, room, zero)  # fmt: skip
+def gather_tiles(source, layer, first, last, row, room):
+    """Transform columns `first` to `last` - 1 of x into rows of values, from `row` on.
+
+    What lies in the padding of the depth is left out.
+    """
+    _clear(layer, room)
+    _gather(source, layer, first, last, row, room)
 
 
 @compiled
-def _gather_tile(source, high, wide, channels, t, row, room, zero):
-    """Transform tile t of x into a row of values."""
+def _clear(layer, room):
+    """Write the zeros in room, and that nothing was seen."""
+    fill(room.seen, simd.width(layer.zero), layer.zero)
+    fill(room.zeros, max(layer.channels, VECTORS * simd.width(layer.zero)), layer.zero)
+
+
+@compiled
+def _gather(source, layer, first, last, row, room):
+    """Do the same; the zeros are there."""
+    tables, depth, high, wide = layer.tables, layer.depth, layer.high, layer.wide
+    for t in range(first, last):
+        x = t % wide.tiles
+        y = t // wide.tiles % high.tiles
+        begin = t // (wide.tiles * high.tiles) % depth.columns * depth.length * depth.stride
+        n = t // (wide.tiles * high.tiles * depth.columns)
+        for i in range(depth.count):
+            z = tables[depth.places + begin + tables[depth.reads + i]]
+            if z >= 0:
+                image = source.address + n * source.image + z * source.depth
+                _gather_tile(source, image, layer, tables, y, x, row, room)
+            row += 1
+
+
+@compiled
+def _gather_tile(source, image, layer, tables, y, x, row, room):
+    """Transform tile (y, x) of an image of x into a row of values."""
+    high, wide, channels, zero = layer.high, layer.wide, layer.channels, layer.zero
     size = simd.nbytes(zero)
     lanes = simd.width(zero)
     vector = lanes * size
-    x = t % wide.tiles * wide.step - wide.before
-    y = t // wide.tiles % high.tiles * high.step - high.before
-    n = t // (wide.tiles * high.tiles)
-    image = source.address + n * source.image
-    whole = x >= 0 and y >= 0 and x + wide.span <= wide.size and y + high.span <= high.size
+    rows, columns = high.places + tables[high.firsts + y], wide.places + tables[wide.firsts + x]
+    top, left = tables[rows], tables[columns]
+    reach_y, reach_x = (high.span - 1) * high.hole, (wide.span - 1) * wide.hole
+    whole = (
+        top >= 0
+        and left >= 0
+        and tables[rows + reach_y] == top + reach_y
+        and tables[columns + reach_x] == left + reach_x
+    )
+    ahead = wide.span - wide.taps + 1
     for c in range(0, channels, lanes):
         here = min(lanes, channels - c)
-        read, row_step, pixel_step = image, source.row, source.pixel
         if whole and here == lanes:
-            read += y * source.row + x * source.pixel + c * size
+            read = image + top * source.row + left * source.pixel + c * size
+            row_step, pixel_step = high.hole * source.row, wide.hole * source.pixel
+            # What the next tile reads: its rows are too short for the CPU to see what comes.
+            for i in range(high.span):
+                for j in range(wide.span, wide.span + ahead):
+                    expect(read + i * row_step + j * pixel_step)
         else:
             read, row_step, pixel_step = room.patch, wide.span * vector, vector
             for i in range(high.span):
+                h = tables[rows + i * high.hole]
                 for j in range(wide.span):
+                    w = tables[columns + j * wide.hole]
                     at = room.patch + (i * wide.span + j) * vector
-                    filled = 0
-                    if 0 <= y + i < high.size and 0 <= x + j < wide.size:
-                        filled = here
-                        there = (y + i) * source.row + (x + j) * source.pixel + c * size
-                        copy(at, image + there, here, zero)
-                    fill(at + filled * size, lanes - filled, zero)
-        into(high.number, wide.span, read, row_step, pixel_step,
-             room.middle, wide.span * vector, vector, zero)  # fmt: skip
+                    there = image + h * source.row + w * source.pixel + c * size
+                    if h < 0 or w < 0:
+                        copy_vector(at, room.zeros, zero)
+                    elif here == lanes:
+                        copy_vector(at, there, zero)
+                    else:
+                        copy(at, there, here, zero)
+                        fill(at + here * size, lanes - here, zero)
         if here == lanes:
             write, plane = room.values + (row * channels + c) * size, room.value_plane
         else:
             write, plane = room.patch, vector
-        into(wide.number, high.span, room.middle, vector, wide.span * vector,
-             write, plane, wide.span * plane, zero)  # fmt: skip
+        if high.span == 1:
+            into(wide.number, 1, read, pixel_step, 0, write, plane, 0, zero)
+        elif wide.span == 1:
+            into(high.number, 1, read, row_step, 0, write, plane, 0, zero)
+        else:
+            into(high.number, wide.span, read, row_step, pixel_step,
+                 room.middle, wide.span * vector, vector, zero)  # fmt: skip
+            into(wide.number, high.span, room.middle, vector, wide.span * vector,
+                 write, plane, wide.span * plane, zero)  # fmt: skip
         if here < lanes:
             for i in range(high.span * wide.span):
                 copy(room.values + i * room.value_plane + (row * channels + c) * size,
@@ -220,64 +159,140 @@ def _gather_tile(source, high, wide, channels, t, row, room, zero):
 
 
 @compiled
-def _scatter_tile(target, high, wide, here, t, offset, products, room, zero):
-    """Transform a vector of tile t's products, of which `here` elements count, into out."""
-    size = simd.nbytes(zero)
-    lanes = simd.width(zero)
-    vector = lanes * size
-    x = t % wide.tiles * wide.outputs
-    y = t // wide.tiles % high.tiles * high.outputs
-    n = t // (wide.tiles * high.tiles)
-    address = target.address + n * target.image + y * target.row + x * target.pixel + offset
-    out_of(high.number, wide.span, products, wide.span * room.product_plane,
-           room.product_plane, room.middle, wide.span * vector, vector, zero)  # fmt: skip
-    rows, columns = min(high.outputs, high.out_size - y), min(wide.outputs, wide.out_size - x)
-    if here == lanes and rows == high.outputs and columns == wide.outputs:
-        out_of(wide.number, rows, room.middle, vector, wide.span * vector,
-               address, target.pixel, target.row, zero)  # fmt: skip
-    else:
-        out_of(wide.number, rows, room.middle, vector, wide.span * vector,
-               room.spare, vector, wide.outputs * vector, zero)  # fmt: skip
-        for i in range(rows):
-            for j in range(columns):
-                copy(address + i * target.row + j * target.pixel,
-                     room.spare + (i * wide.outputs + j) * vector, here, zero)  # fmt: skip
+def _multiply(target, layer, weights, part, row, room, table, plain, store):
+    """Write the outputs of at most room.held columns, whose values begin at `row`."""
+    size = simd.nbytes(layer.zero)
+    lanes = simd.width(layer.zero)
+    block = VECTORS * lanes
+    tables, depth, high, wide = layer.tables, layer.depth, layer.high, layer.wide
+    planes = high.span * wide.span
+    panel = layer.channels * block
+    rows = _list_rows(layer, part, row, room, table)
+    whole = -(-rows // ROWS) * ROWS
+    reads = table.ctypes.data
+    goals = reads + 8 * planes * depth.taps * whole
+    for kb in range(part.first_block, part.last_block):
+        at = weights + (kb - part.first_block) * planes * depth.taps * panel * size
+        for i in range(planes):
+            for g in range(0, rows, ROWS):
+                tile(reads + 8 * (i * whole + g) * depth.taps, depth.taps, layer.channels, 1,
+                     at + i * depth.taps * panel * size, block, panel,
+                     goals + 8 * g, i * (room.product_plane // size), plain)  # fmt: skip
+        here = min(block, layer.outputs - kb * block)
+        ended = Store(store.start + kb * block * size, 0, store.least, store.most)
+        r = 0
+        for t in range(part.first, part.last):
+            x = t % wide.tiles
+            y = t // wide.tiles % high.tiles
+            begin = t // (wide.tiles * high.tiles) % depth.columns * depth.length
+            n = t // (wide.tiles * high.tiles * depth.columns)
+            for z in range(begin, min(begin + depth.length, depth.out_size)):
+                out = target.address + n * target.image + z * target.depth + kb * block * size
+                products = room.products + r * block * size
+                _scatter_tile(target, out, high, wide, tables[high.starts + y],
+                              tables[wide.starts + x], here, products, room, ended)  # fmt: skip
+                r += 1
 
 
 @compiled
-def pack(
-    weight, steps, high, wide, channels, outputs, packed, first, last, scratch, zero
-):  # fmt: skip
-    """Write blocks `first` to `last` - 1 of the transformed weight, (planes, channels, block) each.
+def _list_rows(layer, part, row, room, table):
+    """Write to `table` where each row of products reads its taps and is written; return how many.
 
-    packed: address of the first of these; weight: address; steps: bytes between its rows, columns,
-    channels and outputs; high, wide: (row in toom.ROWS, taps, span); scratch: address of
-    taps*block + span*taps*lanes elements.
+    The reads lie as (planes, tiles of registers, taps, ROWS), and after them the rows written.
     """
-    size = simd.nbytes(zero)
-    lanes = simd.width(zero)
+    size = simd.nbytes(layer.zero)
+    tables, depth = layer.tables, layer.depth
+    taps, nbytes = depth.taps, layer.channels * size
+    planes = layer.high.span * layer.wide.span
+    places = layer.high.tiles * layer.wide.tiles
+    rows = 0
+    for t in range(part.first, part.last):
+        begin = t // places % depth.columns * depth.length
+        rows += min(depth.length, depth.out_size - begin)
+    whole = -(-rows // ROWS) * ROWS
+    r = 0
+    for t in range(part.first, part.last):
+        begin = t // places % depth.columns * depth.length
+        for z in range(min(depth.length, depth.out_size - begin)):
+            for p in range(taps):
+                line = tables[depth.lines + z * taps + p]
+                at, plane = room.zeros, 0
+                if tables[depth.places + begin * depth.stride + tables[depth.reads + line]] >= 0:
+                    at = room.values + (row + (t - part.first) * depth.count + line) * nbytes
+                    plane = room.value_plane
+                for i in range(planes):
+                    table[((i * whole + r // ROWS * ROWS) * taps) + p * ROWS + r % ROWS] = at
+                    at += plane
+            r += 1
+    # The last row again, where a tile of registers has more rows than there are.
+    for r in range(rows, whole):
+        for i in range(planes * taps):
+            at = i // taps * whole * taps + (whole - ROWS) * taps + i % taps * ROWS
+            table[at + r % ROWS] = table[at + (rows - 1) % ROWS]
+    for r in range(whole):
+        table[planes * taps * whole + r] = (
+            room.products + r * VECTORS * simd.width(layer.zero) * size
+        )
+    return rows
+
+
+@compiled
+def _scatter_tile(target, out, high, wide, y, x, here, products, room, store):
+    """Transform products, of which `here` columns count, into out from (y, x) of an image on."""
+    like = store.least
+    size = simd.nbytes(like)
+    lanes = simd.width(like)
     vector = lanes * size
-    block = VECTORS * lanes
-    row = block * size
-    plane = channels * row
-    high_number, high_taps, high_span = high
-    wide_number, wide_taps, wide_span = wide
-    middle = scratch + high_taps * wide_taps * row
-    for kb in range(first, last):
-        here = min(block, outputs - kb * block)
-        for c in range(channels):
-            for i in range(high_taps):
-                for j in range(wide_taps):
-                    read = weight + i * steps[0] + j * steps[1] + c * steps[2]
-                    write = scratch + (i * wide_taps + j) * row
-                    if steps[3] == size:
-                        copy(write, read + kb * block * size, here, zero)
+    row_step, pixel_step = high.leap * target.row, wide.leap * target.pixel
+    rows = min(high.outputs, (high.out_size - y + high.leap - 1) // high.leap)
+    columns = min(wide.outputs, (wide.out_size - x + wide.leap - 1) // wide.leap)
+    out += y * target.row + x * target.pixel
+    for v in range(0, here, lanes):
+        read, plane = products + v * size, room.product_plane
+        ended = Store(store.start + v * size, 0, store.least, store.most)
+        count = min(here - v, lanes)
+        whole = count == lanes and rows == high.outputs and columns == wide.outputs
+        if whole:
+            write, to_row, to_pixel = out + v * size, row_step, pixel_step
+        else:
+            write, to_row, to_pixel = room.spare, wide.outputs * vector, vector
+        if high.span == 1:
+            to_end(wide.number, 1, read, plane, 0, write, to_pixel, 0, room.seen, ended)
+        elif wide.span == 1:
+            to_end(high.number, 1, read, plane, 0, write, to_row, 0, room.seen, ended)
+        else:
+            out_of(high.number, wide.span, read, wide.span * plane, plane,
+                   room.middle, wide.span * vector, vector, like)  # fmt: skip
+            to_end(wide.number, rows, room.middle, vector, wide.span * vector,
+                   write, to_pixel, to_row, room.seen, ended)  # fmt: skip
+        if not whole:
+            for i in range(rows):
+                for j in range(columns):
+                    at = room.spare + (i * wide.outputs + j) * vector
+                    to = out + v * size + i * row_step + j * pixel_step
+                    if count == lanes:
+                        copy_vector(to, at, like)
                     else:
-                        gather(write, read + kb * block * steps[3], steps[3], here, zero)
-                    fill(write + here * size, block - here, zero)
-            at = packed + ((kb - first) * high_span * wide_span * channels + c) * row
-            for v in range(0, block, lanes):
-                of_kernel(high_number, wide_taps, scratch + v * size, wide_taps * row, row,
-                          middle, wide_taps * vector, vector, zero)  # fmt: skip
-                of_kernel(wide_number, high_span, middle, vector, wide_taps * vector,
-                          at + v * size, plane, wide_span * plane, zero)  # fmt: skip
+                        copy(to, at, count, like)
+
+
+def warm() -> None:
+    """Run each kernel once, on one pixel, for each type it is compiled for."""
+    tables = np.zeros(1, np.int64)
+    one, depth = Side(0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0), Depth(1, 1, 1, 1, 1, 1, 0, 0, 0)
+    for dtype in (np.float32, np.float64):
+        block = VECTORS * simd.lanes(np.dtype(dtype).name)
+        sizes = Sizes((1, 1), (1, 1), 1, 1, 1, value_plane(1, 1, np.dtype(dtype).itemsize), 8)
+        nbytes = room(0, sizes)[1]
+        scratch = np.zeros(nbytes + 2 * LINE, np.uint8)
+        its_room, _ = room(-(-scratch.ctypes.data // LINE) * LINE, sizes)
+        data = np.zeros((ROWS, block), dtype)
+        at = data.ctypes.data
+        layer = Layer(tables, depth, one, one, 1, 1, dtype(0))
+        place, part = Place(at, 0, 0, 0, 0), Part(0, 1, 0, 1)
+        plain = Store(its_room.zeros, 0, dtype(-np.inf), dtype(np.inf))
+        store = plain._replace(start=at)
+        table = np.zeros(2 * ROWS, np.int64)
+        convolve(place, place, layer, at, part, its_room, table, plain, store)
+        gather_tiles(place, layer, 0, 1, 0, its_room)
+        multiply_tiles(place, layer, at, part, its_room, table, plain, store)

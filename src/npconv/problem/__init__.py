@@ -13,6 +13,7 @@ from npconv.problem.identities import (
     spans_padding,
     weight_grad_as_forward,
 )
+from npconv.problem.merging import Merged, best_span, merge_phases
 from npconv.problem.padding import Pairs
 from npconv.problem.pool import PoolProblem
 from npconv.problem.transposed import transposed_size
@@ -21,12 +22,15 @@ from npconv.problem.windows import Windows
 __all__ = [
     "DIRECTIONS",
     "ConvProblem",
+    "Merged",
     "Pairs",
     "Phase",
     "PoolProblem",
     "Windows",
+    "best_span",
     "covers",
     "largest_phase",
+    "merge_phases",
     "phase_count",
     "phases",
     "spans_padding",

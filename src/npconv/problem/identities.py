@@ -81,7 +81,7 @@ def covers(problem: ConvProblem) -> bool:
     """Return whether the phases write every element."""
     return all(
         sum(map(_count, residues)) == high - low
-        for residues, (low, high) in zip(_axes(problem), _extents(problem), strict=True)
+        for residues, (low, high) in zip(_axes(problem), extents(problem), strict=True)
     )
 
 
@@ -130,8 +130,8 @@ def _phase(problem: ConvProblem, residues: tuple[_Residue, ...] | list[_Residue]
     return Phase(convolution, tuple(r.taps for r in residues), tuple(r.at for r in residues))
 
 
-def _extents(problem: ConvProblem) -> list[tuple[int, int]]:
-    """Return where grad_x is sought an axis, in padded coordinates."""
+def extents(problem: ConvProblem) -> list[tuple[int, int]]:
+    """Return where grad_x is sought, in padded coordinates: first and last + 1, an axis."""
     if spans_padding(problem):
         return [(0, n) for n in problem.padded_size]
     return [(b, b + n) for n, (b, _) in zip(problem.size, problem.padding, strict=True)]
@@ -141,7 +141,7 @@ def _extents(problem: ConvProblem) -> list[tuple[int, int]]:
 def _axes(problem: ConvProblem) -> tuple[tuple[_Residue, ...], ...]:
     per_axis = zip(
         problem.kernel_size, problem.out_size, problem.stride, problem.dilation,
-        _extents(problem), strict=True,
+        extents(problem), strict=True,
     )  # fmt: skip
     return tuple(_residues(k, n, s, d, *extent) for k, n, s, d, extent in per_axis)
 

@@ -2,6 +2,7 @@
 
 from npconv.threads.blas import serial_blas
 from npconv.threads.count import (
+    forget_plans,
     forget_when_changed,
     get_num_threads,
     num_threads,
@@ -11,6 +12,7 @@ from npconv.threads.pool import for_each
 
 __all__ = [
     "for_each",
+    "forget_plans",
     "forget_when_changed",
     "get_num_threads",
     "num_threads",

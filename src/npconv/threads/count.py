@@ -57,8 +57,7 @@ def set_num_threads(n: int | None) -> None:
     number = None if n is None else _valid(n)
     _Setting.asked = number
     num_threads.cache_clear()
-    for forget in _Setting.listeners:
-        forget()
+    forget_plans()
 
 
 def get_num_threads() -> int:
@@ -92,8 +91,17 @@ def num_threads() -> int:
 
 
 def forget_when_changed(forget: Callable[[], object]) -> None:
-    """Have `forget` called whenever the number of threads is set: it drops what depended on it."""
+    """Have `forget` called whenever plans may be others: it drops what was planned before.
+
+    That is when the number of threads is set, and when more or less is known of what was measured.
+    """
     _Setting.listeners += (forget,)
+
+
+def forget_plans() -> None:
+    """Call what `forget_when_changed` was given."""
+    for forget in _Setting.listeners:
+        forget()
 
 
 def _valid(n: Any) -> int:

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from . import jax, ncnn, onnxruntime, opencv, openvino, own, scipy, skimage, torch
 from .contender import Call, Contender
-from .own import MATMUL_SIZE
 
-__all__ = ["CONTENDERS", "LAYER_CONTENDERS", "MATMUL_SIZE", "YARDSTICKS", "Call", "Contender"]
+__all__ = [
+    "CONTENDERS",
+    "GOAL_CONTENDERS",
+    "LAYER_CONTENDERS",
+    "OWN",
+    "YARDSTICKS",
+    "Call",
+    "Contender",
+]
 
 # The first contender of an operation is the one the others' times are divided by.
 CONTENDERS: dict[str, Contender] = {
@@ -34,5 +41,10 @@ LAYER_CONTENDERS: dict[str, Contender] = {
     **jax.LAYER,
 }
 
-# What layers are held against: the float64 result, and a matmul for the machine's peak.
+OWN = tuple(own.LAYER)  # those that the others are divided by
+
+# What `npconv bench goals` measures.
+GOAL_CONTENDERS: dict[str, Contender] = {**LAYER_CONTENDERS, **own.GOALS}
+
+# What layers are held against, the float64 result and the machine's peak; and the compiler.
 YARDSTICKS = own.YARDSTICKS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from npconv.bench.arrays import Job, layer_arrays, operands, padding_of
 
 from .contender import Call, Contender
@@ -38,7 +36,7 @@ def layer(job: Job) -> Call:
     of = {"forward": convolve, "input_grad": input_grad, "weight_grad": weight_grad}
     compiled = jax.jit(of[job.direction])
     first, second = (jax.device_put(each) for each in operands(job))
-    return lambda: np.asarray(compiled(first, second).block_until_ready())
+    return lambda: compiled(first, second).block_until_ready()
 
 
 LAYER = {"jax": Contender("layer", "jax", layer)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from npconv.bench.arrays import Job, operands, out_shape, padding_of
+from npconv.bench.arrays import Job, operands, padding_of
 
 from .contender import Call, Contender
 from .eligible import images_forward
@@ -38,11 +39,13 @@ def text(job: Job) -> str:
 
 
 def layer(job: Job) -> Call:
-    """Prepare a network that runs the layer one image after another: ncnn knows no batches."""
+    """Prepare a network that runs the layer one image after another: ncnn knows no batches.
+
+    The call gives a matrix an image, as ncnn leaves them.
+    """
     import ncnn
 
     x, weight = operands(job)
-    out = np.empty(out_shape(job.layer), np.float32)
     net = ncnn.Net()
     net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_fp16_packed = False
     net.opt.use_bf16_storage = False
@@ -56,15 +59,20 @@ def layer(job: Job) -> Call:
     # A Mat made of an array does not keep it alive: its copy owns its memory.
     images = [ncnn.Mat(image).clone() for image in x]
 
-    def call() -> np.ndarray:
-        for index, image in enumerate(images):
+    def call() -> list[Any]:
+        found = []
+        for image in images:
             run = net.create_extractor()
             run.input("x", image)
-            _, found = run.extract("out")
-            out[index] = np.asarray(found)
-        return out
+            found.append(run.extract("out")[1])
+        return found
 
     return call
 
 
-LAYER = {"ncnn": Contender("layer", "ncnn", layer, images_forward)}
+def stacked(images: list[Any]) -> np.ndarray:
+    """Make one array of ncnn's matrices."""
+    return np.stack([np.asarray(image) for image in images])
+
+
+LAYER = {"ncnn": Contender("layer", "ncnn", layer, images_forward, stacked)}

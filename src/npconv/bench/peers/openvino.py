@@ -39,7 +39,7 @@ def layer(job: Job) -> Call:
 
     def call() -> np.ndarray:
         request.infer()
-        return np.asarray(request.get_output_tensor().data)
+        return request.get_output_tensor().data
 
     return call
 

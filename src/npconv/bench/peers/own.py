@@ -1,8 +1,9 @@
-"""npconv's own calls, the float64 result they are held against and the matmul they compete with."""
+"""npconv's own calls, the float64 result they are held against and the machine's peak."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from npconv.bench.arrays import Job, layer_arrays, operands
 
 from .contender import Call, Contender
 
-MATMUL_SIZE = 512  # short enough to run undisturbed now and then
+ORDERS = {"NHWC": "channels_last", "NCHW": "channels_first"}
+PRECISIONS = ("fast", "strict")
 
 
 def conv(image: np.ndarray, kernel: np.ndarray) -> Call:
@@ -34,11 +36,21 @@ def gaussian_filter(image: np.ndarray, sigma: float) -> Call:
     return lambda: gaussian_filter(image, sigma, mode="reflect")
 
 
-def layer(job: Job, memory_order: str) -> Call:
-    """Prepare the plan of one direction of a layer."""
+@cache
+def compile_all() -> None:
+    """Have every kernel ready: what is not compiled yet, a tiny call would not wait for."""
+    from npconv.compiler import missing, warmup
+
+    if not missing():
+        warmup()
+
+
+def layer(job: Job, memory_order: str, precision: str) -> Call:
+    """Prepare the plan of one direction of a layer; a forward one with its weight packed."""
     from npconv import plan
 
-    arrays = layer_arrays(job.layer, memory_order, job.precision, job.dtype)
+    compile_all()
+    arrays = layer_arrays(job.layer, memory_order, precision, job.dtype)
     chosen = plan(
         arrays.x,
         arrays.weight,
@@ -47,7 +59,18 @@ def layer(job: Job, memory_order: str) -> Call:
         **arrays.geometry,
     )
     first, second = operands(job, memory_order)
-    return lambda: chosen(first, second)
+    given: Any = chosen.pack(second) if job.direction == "forward" else second
+    return lambda: chosen(first, given)
+
+
+def plain_conv(job: Job, memory_order: str = "channels_first", algorithm: str = "auto") -> Call:
+    """Prepare the forward direction by `conv` itself, which plans and packs in every call."""
+    from npconv import conv
+
+    compile_all()
+    arrays = layer_arrays(job.layer, memory_order, dtype=job.dtype)
+    x, weight, geometry = arrays.x, arrays.weight, arrays.geometry
+    return lambda: conv(x, weight, algorithm=algorithm, **geometry)
 
 
 def reference(job: Job) -> Call:
@@ -64,12 +87,18 @@ def reference(job: Job) -> Call:
     return lambda: npconv.conv_weight_grad(first, second, job.layer.weight_shape, **geometry)
 
 
-def matmul(job: Job) -> Call:
-    """Prepare a float32 matrix product by NumPy's BLAS, whatever the job."""
-    rng = np.random.default_rng(0)
-    left, right = rng.standard_normal((2, MATMUL_SIZE, MATMUL_SIZE), dtype=np.float32)
-    out = np.empty_like(left)
-    return lambda: np.matmul(left, right, out=out)
+def kernels() -> Call:
+    """Prepare to compile what is not kept yet, long as that takes; the call counts the modules."""
+    from npconv.compiler import missing, warmup
+
+    return lambda: 0 if missing() else len(warmup())
+
+
+def peak(job: Job) -> Call:
+    """Prepare multiply-adds in registers on every thread; the call gives how many operations."""
+    from npconv.peak import multiply_adds
+
+    return partial(multiply_adds, job.dtype)
 
 
 CORRELATE = {
@@ -80,15 +109,27 @@ GAUSSIAN = {
     "npconv.ndimage.gaussian_filter": Contender("gaussian", "npconv", gaussian_filter),
 }
 LAYER = {
-    "npconv NCHW": Contender("layer", "npconv", partial(layer, memory_order="channels_first")),
-    "npconv NHWC": Contender(
+    f"npconv {order} {precision}": Contender(
         "layer",
         "npconv",
-        partial(layer, memory_order="channels_last"),
+        partial(layer, memory_order=memory_order, precision=precision),
+        channels_last=order == "NHWC",
+    )
+    for precision in PRECISIONS
+    for order, memory_order in ORDERS.items()
+}
+# What goals alone are about: a call without a plan, and the direct algorithm by its name.
+GOALS = {
+    "npconv conv": Contender("layer", "npconv", plain_conv),
+    "npconv direct": Contender(
+        "layer",
+        "npconv",
+        partial(plain_conv, memory_order="channels_last", algorithm="indirect"),
         channels_last=True,
     ),
 }
 YARDSTICKS = {
-    "reference": Contender("reference", "npconv", reference),
-    "matmul": Contender("matmul", "numpy", matmul),
+    "kernels": Contender("kernels", "npconv", kernels, timed=False),
+    "reference": Contender("reference", "npconv", reference, timed=False),
+    "peak": Contender("peak", "npconv", peak),
 }

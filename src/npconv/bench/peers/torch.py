@@ -1,4 +1,4 @@
-"""PyTorch, in both of its memory formats."""
+"""PyTorch, in both of its memory formats, its weights as they are: it has no public packing."""
 
 from __future__ import annotations
 
@@ -32,21 +32,16 @@ def layer(job: Job, last: bool) -> Call:
     if job.direction == "forward":
         convolve = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
 
-        def forward() -> np.ndarray:
-            with torch.inference_mode():
-                return convolve(first, second, None, stride, padding, dilation, groups).numpy()
-
-        return forward
+        return lambda: convolve(first, second, None, stride, padding, dilation, groups)
     arrays = layer_arrays(job.layer)
     x, weight = tensor(arrays.x), tensor(arrays.weight)
     wanted = [job.direction == "input_grad", job.direction == "weight_grad", False]
 
-    def gradient() -> np.ndarray:
-        with torch.inference_mode():
-            found = torch.ops.aten.convolution_backward(
-                first, x, weight, None, stride, padding, dilation, False, [0] * axes, groups, wanted
-            )
-        return found[wanted.index(True)].numpy()
+    def gradient() -> Any:
+        found = torch.ops.aten.convolution_backward(
+            first, x, weight, None, stride, padding, dilation, False, [0] * axes, groups, wanted
+        )
+        return found[wanted.index(True)]
 
     return gradient
 

@@ -1,0 +1,49 @@
+"""Direct convolution over a table of addresses: im2col of addresses instead of values.
+
+::
+
+    for each tile of ROWS pixels and each block of output channels, in registers:
+        for each tap: the addresses of the tile's pixels under it, a row of zeros' in the padding
+            for each channel: acc[i, :] += x[address[i] + channel] * weight[tap, channel, block]
+
+    grad_weight[(tap, channel), :] += x[address of (tap, channel), pixel] * grad_out[pixel, :]
+
+No value is copied: stride, dilation and every padding mode are in the addresses.  Where x has few
+channels, the taps of a line count as one run of numbers, and only a run that reaches into the
+padding is copied.  A kernel of one tap over arrays in planes has outputs for rows and pixels for
+columns, and reads both as they lie.  The input gradient is a phase of the stride at a time, written
+straight to where it belongs, or all phases as channels where x has few.
+
+Cost: the definition's flops at nearly the speed of the registers, and the weight's packing.
+Memory: the packed weight, and x and out once more where they do not lie channels last.  What is
+written to an out of 8 MiB or more goes past the caches where its rows begin at whole vectors.
+Error: that of the direct sum, in order of taps and channels.
+When not to use it: groups of few outputs leave most of a register empty.
+Source: Dukhan, The indirect convolution algorithm, 2019; the register tile of Goto and van de
+Geijn, Anatomy of high-performance matrix multiplication, 2008.
+"""
+
+from __future__ import annotations
+
+from npconv.algorithms.indirect.places import why_not
+from npconv.algorithms.indirect.sums import cost, forward, forward_packed, pack_weight
+from npconv.algorithms.indirect.weights import weight_grad, weight_grad_cost
+
+__all__ = [
+    "ENDS",
+    "FILLED_NBYTES",
+    "NAME",
+    "SPREADS",
+    "cost",
+    "forward",
+    "forward_packed",
+    "pack_weight",
+    "weight_grad",
+    "weight_grad_cost",
+    "why_not",
+]
+
+NAME = "indirect"
+SPREADS = False
+ENDS = True
+FILLED_NBYTES = 64  # of outputs, that cost as much as one
