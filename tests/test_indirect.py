@@ -171,7 +171,6 @@ def test_the_same_bits_on_one_thread_and_on_three(name, last):
     rng = np.random.default_rng(0)
     x, weight = (cases.real(rng, s, "float32") for s in (x_shape, weight_shape))
     found = []
-    before = npconv.get_num_threads()
     try:
         for threads in (1, 3):
             npconv.set_num_threads(threads)
@@ -179,7 +178,7 @@ def test_the_same_bits_on_one_thread_and_on_three(name, last):
                 out = bits(x, weight, last, geometry)
             found.append(out)
     finally:
-        npconv.set_num_threads(before)
+        npconv.set_num_threads(None)
     for one, three in zip(*found, strict=True):
         np.testing.assert_array_equal(one, three)
 

@@ -25,7 +25,9 @@ LAYERS = {
     "few windows": ((1, 1, 220, 1300), (1, 1, 20, 20), {"stride": 15, "padding": 10}, None),
     "very few": ((1, 2, 300, 600), (1, 2, 5, 5), {"stride": 90, "padding": 2}, None),
 }
-BUFFERS = 2e5  # what NumPy's loops may hold while they work, 8192 elements an operand
+# What NumPy's loops may hold while they work, 8192 elements an operand; and Numba's own objects for
+# the types of a hundred calls' arguments.
+BUFFERS = 2e5
 # The slow ones are measured where they take so many steps at most.
 STEPS = {
     "naive": (lambda problem: problem.macs, 20_000),
@@ -81,7 +83,8 @@ def test_workspace_is_the_measured_peak(layer, dtype, threads):
         keywords = {"layout": layout, "algorithm": row.algorithm, **geometry}
         used = peak(x, weight, **keywords)
         if used > 1e6:
-            assert 0.9 <= used / row.workspace <= 1.1, (row.algorithm, used, row.workspace)
+            most = 1.1 * row.workspace + BUFFERS
+            assert 0.9 * row.workspace <= used <= most, (row.algorithm, used, row.workspace)
         else:
             assert used <= 1.1 * row.workspace + 3 * BUFFERS, (row.algorithm, used, row.workspace)
     assert len(ran) >= 4

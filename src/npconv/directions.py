@@ -61,7 +61,9 @@ def why_not(problem: ConvProblem, name: str) -> str:
 
 
 def cost(problem: ConvProblem, name: str) -> Cost:
-    """Return what the algorithm would spend."""
+    """Return what the algorithm would spend; nobody is asked to compute nothing."""
+    if problem.macs == 0:
+        return Cost(0, problem.result_nbytes, 0, 1)
     module = ALGORITHMS[name]
     if own(problem, name):
         method = "cost" if problem.direction == "forward" else f"{problem.direction}_cost"

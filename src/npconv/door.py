@@ -120,12 +120,16 @@ class Door:
     def _in_letters(self, canonical: tuple[int, ...]) -> tuple[int, ...]:
         return axes.in_letters(canonical, self.axes.order, self.axes.x_letters)
 
-    def example_out(self, problem: ConvProblem) -> np.ndarray:
-        """Return what has the shape and strides of the forward result, and no memory to read."""
+    def example_out(self, problem: ConvProblem) -> tuple[np.ndarray, np.ndarray]:
+        """Return what has the shape and strides of the forward result, and its canonical view.
+
+        It has no memory to read.
+        """
         a = self.axes
         sizes = dict(zip(a.order, problem.out_shape, strict=True))
         lying = example([sizes[letter] for letter in a.memory], problem.out_dtype, "out")
-        return lying.transpose([a.memory.index(letter) for letter in a.x_letters])
+        out = lying.transpose([a.memory.index(letter) for letter in a.x_letters])
+        return out, _view(out, a.x_view)
 
     def measure(self, chosen: planner.Plan) -> planner.Plan:
         """Return the plan chosen anew by the clock, on these arrays."""

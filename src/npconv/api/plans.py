@@ -98,7 +98,7 @@ def plan(
             planner.compile_kernels()
         door = Door(x, weight, layout, weight_layout)
         if direction != "forward":
-            grad = door.example_out(door.problem(precision, geometry))
+            grad, _ = door.example_out(door.problem(precision, geometry))
             door = Door(x, weight, layout, weight_layout, direction, grad)
         chosen = door.plan("auto", limit, precision, None, geometry)
         if effort == "measure":

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from npconv.problem.convolution import ConvProblem
 from npconv.problem.identities import extents
 
-
 _MOST = 16  # times the outputs that cost as much as one: with more, little is left to gain
 
 

@@ -39,7 +39,8 @@ def cost(problem: ConvProblem) -> Cost:
     steps = places.waiting(problem) + 25 + problem.groups * (10 + tiles * problem.taps / 20)
     held = cast + packed + copied + tables
     rows = places.planned_rows(problem)
-    each = 8 * max(_entries(problem, rows, block, m) for m in (1, problem.kernel_size[-1]))
+    merged = problem.kernel_size[-1] if _may_merge(problem) else 1
+    each = 8 * _entries(problem, rows, block, merged)
     return Cost(
         2 * problem.macs * filled, moved, held + each, steps, each=each, helpers=places.SHARES - 1
     )
@@ -151,10 +152,12 @@ def _forward(
 
 def _merged(problem: ConvProblem, x: np.ndarray) -> int:
     """Return how many taps of the width are read as one: all, where each has few channels."""
-    taps, channels = problem.kernel_size[-1], problem.group_channels
-    beside = x.strides[-2] == channels * problem.itemsize and x.shape[-2] > 1
-    few = channels < _FEW and problem.dilation[-1] == 1
-    return taps if few and beside else 1
+    beside = x.strides[-2] == problem.group_channels * problem.itemsize and x.shape[-2] > 1
+    return problem.kernel_size[-1] if beside and _may_merge(problem) else 1
+
+
+def _may_merge(problem: ConvProblem) -> bool:
+    return problem.group_channels < _FEW and problem.dilation[-1] == 1
 
 
 def _streams(problem: ConvProblem, out: np.ndarray) -> bool:
