@@ -139,13 +139,18 @@ def rows(problem: ConvProblem) -> tuple[int, ...]:
 def flops(problem: ConvProblem, chosen: Sequence[int]) -> int:
     """Return the flops of the products and of the three transforms."""
     taken = [toom.ROWS[i] for i in chosen]
-    taps, _, _, length = depth_axis(problem)
+    taps, _, _, _ = depth_axis(problem)
     channels, outputs = problem.group_channels, problem.group_outputs
     passes = sum(row.span for row in taken if row.outputs > 1)  # flops of a transform's element
     each = 2 * taps * channels * outputs + passes * (channels + outputs)
     weight = taps * math.prod(row.span for row in taken) * passes * channels * outputs
-    products = problem.batch * length * _products(tiled_axes(problem), chosen)
-    return problem.groups * (products * each + weight)
+    return problem.groups * (products(problem, chosen) * each + weight)
+
+
+def products(problem: ConvProblem, chosen: Sequence[int]) -> int:
+    """Return the products for a depth tap, a channel and an output."""
+    *_, length = depth_axis(problem)
+    return problem.batch * length * _products(tiled_axes(problem), chosen)
 
 
 def _products(axes: Sequence[Axis], chosen: Sequence[int]) -> int:

@@ -37,12 +37,18 @@ def cost(problem: ConvProblem) -> Cost:
     if steps := waiting(problem):
         return Cost(2 * problem.macs, 0, held + 64 * problem.macs, steps)
     work = tiling.cut(piece, problem)
-    filled = work.blocks * work.block / max(problem.group_outputs, 1)
-    flops = tiling.flops(problem, work.rows) * filled
+    outputs = work.blocks * work.block
+    products = tiling.products(problem, work.rows) * problem.groups
+    flops = 2 * products * tiling.depth_axis(problem).taps * problem.group_channels * outputs
+    lanes = work.block // 2
+    wide = -(-problem.group_channels // lanes) * lanes + outputs
+    # Each transform writes what the next step reads, whole vectors of them.
+    passed = 2 * products * wide * problem.itemsize
     shared = work.shared_nbytes
     if piece is not problem:
         shared = problem.groups * work.weight_nbytes + (shared if work.whole else 0)
-    moved = 2 * sum(relayout.copied_nbytes(problem)) + 3 * problem.groups * work.weight_nbytes
+    moved = 2 * sum(relayout.copied_nbytes(problem)) + 6 * problem.groups * work.weight_nbytes
+    moved += passed
     count = len(work.parts)
     workspace = held + tiling.tables_nbytes(piece, work) + shared
     steps = 60 + problem.groups * (30 + 10 * count) * problem.batch / max(piece.batch, 1)
