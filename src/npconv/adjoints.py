@@ -307,3 +307,11 @@ def grads_copied_nbytes(problem: ConvProblem, tile: Sequence[int] | None = None)
     if in_place and problem.out_dtype == problem.compute_dtype:
         return 0
     return math.prod(tile) * problem.out_channels * problem.itemsize
+
+
+def added_nbytes(problem: ConvProblem) -> float:
+    """Return the bytes that could be moved while each tap's products are added to grad_x."""
+    nbytes = problem.taps * problem.batch * problem.pixels * problem.in_channels * problem.itemsize
+    return arrays.in_runs(
+        nbytes, problem.in_channels if problem.channels_last else problem.out_size[-1]
+    )

@@ -48,8 +48,8 @@ _RATES = {
     "im2col_tiled": Rate(135e9, 26e9, 7e-7),
     "toeplitz": Rate(270e9, 160e9, 1.5e-5),
     "small": Rate(2e9, 10e9, 1e-6),
-    "indirect": Rate(350e9, 8e9, 1e-6),
-    "winograd": Rate(200e9, 25e9, 4e-6),
+    "indirect": Rate(400e9, 20e9, 2e-6),
+    "winograd": Rate(200e9, 20e9, 2e-6),
     "fft": Rate(150e9, 16e9, 1.5e-6),
 }
 

@@ -54,21 +54,24 @@ def input_grad_cost(problem: ConvProblem) -> Cost:
         adjoints.padded_grad_nbytes(problem),
         arrays.weight_copy_nbytes(problem, taps_first=problem.channels_last),
         3 * problem.taps,
+        2 * adjoints.added_nbytes(problem),
     )
 
 
 def weight_grad_cost(problem: ConvProblem) -> Cost:
     """Return the patch matrix, and itself turned times grad_out."""
     padded = arrays.region_nbytes(problem, problem.out_shape[:-1]) if problem.copies_x else 0
-    return _grad_cost(problem, padded, math.prod(problem.weight_shape) * problem.itemsize, 0)
+    return _grad_cost(problem, padded, math.prod(problem.weight_shape) * problem.itemsize)
 
 
-def _grad_cost(problem: ConvProblem, padded: int, weights: int, steps: int) -> Cost:
+def _grad_cost(
+    problem: ConvProblem, padded: int, weights: int, steps: int = 0, added: float = 0
+) -> Cost:
     patches, _ = arrays.im2col_nbytes(problem, problem.out_shape[:-1])
     grads = adjoints.grads_copied_nbytes(problem)
     workspace = padded + patches + grads + weights
     moved = 2 * (padded + arrays.copy_nbytes(problem, patches) + grads)
-    moved += 2 * weights
+    moved += 2 * weights + added
     return Cost(2 * problem.macs, moved, workspace, 15 + problem.groups // 2 + steps)
 
 

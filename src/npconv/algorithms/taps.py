@@ -103,7 +103,7 @@ def input_grad_cost(problem: ConvProblem) -> Cost:
     alone = 2 if shares == 1 else 1  # the tiles of one image are not shared out
     return Cost(
         spent.flops * alone,
-        spent.nbytes * alone + 2 * padded,
+        spent.nbytes * alone + 2 * padded + 3 * adjoints.added_nbytes(problem),
         padded + weights + each,
         spent.calls * alone,
         each=each,

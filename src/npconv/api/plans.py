@@ -124,6 +124,7 @@ class PackedWeight:
     plan: CallablePlan
     weight: np.ndarray
     packed: Any
+    own: np.ndarray  # what weight shows
 
     def __repr__(self) -> str:
         return f"PackedWeight({self.weight.shape}, {self.weight.dtype}, {self.plan.algorithm})"
@@ -164,10 +165,11 @@ class CallablePlan(planner.Plan):
             if problem.direction != "forward":
                 raise ProblemError(f"a plan of the {problem.direction} packs no weight.")
             own = np.array(weight, copy=True, subok=False)
-            own.flags.writeable = False
+            shown = own.view()
+            shown.flags.writeable = False
             door = Door(example(x_shape, problem.x_dtype, "x"), own, layout, weight_layout)
             self._check(door)
-            return PackedWeight(self, own, planner.Plan.pack(self, door.weight))
+            return PackedWeight(self, shown, planner.Plan.pack(self, door.weight), own)
         except (ProblemError, UnsupportedError) as error:
             given = {"weight": weight}
             raise error.at("plan.pack", facts(given, layout, weight_layout)) from None
@@ -199,16 +201,16 @@ class CallablePlan(planner.Plan):
         `conv_input_grad` and `conv_weight_grad`.
         """
         quick = self.quick
-        if (
-            quick is not None
-            and out is None
-            and activation is None
-            and type(first) is type(second) is np.ndarray
-            and first.shape == quick.x_shape
-            and second.shape == quick.weight_shape
-            and quick.fits(first, second, bias)
-        ):
-            return quick(first, second, bias)  # type: ignore[arg-type]
+        if quick is not None and out is None and activation is None:
+            known = isinstance(second, PackedWeight) and second.plan is self
+            kernel = second.own if known else second  # type: ignore[union-attr]
+            if (
+                type(first) is type(kernel) is np.ndarray
+                and first.shape == quick.x_shape
+                and kernel.shape == quick.weight_shape
+                and quick.fits(first, kernel, bias)
+            ):
+                return quick(first, kernel, bias)  # type: ignore[arg-type]
         problem = self.problem
         layout, weight_layout = self.letters
         order, weight_order = canonical_order(layout)

@@ -36,10 +36,11 @@ def cost(problem: ConvProblem) -> Cost:
     tables = 3 * 8 * max(problem.reach(problem.out_size, problem.out_size)[1])
     moved = 3 * _packed_nbytes(problem) + 2 * moved + tables
     tiles = problem.batch * problem.pixels / 13 + 1
-    steps = places.waiting(problem) + 25 + problem.groups * (10 + tiles * problem.taps / 20)
+    merged = problem.kernel_size[-1] if _may_merge(problem) else 1
+    read = tiles * problem.taps / merged / 20  # addresses written
+    steps = places.waiting(problem) + 25 + problem.groups * (10 + read)
     held = cast + packed + copied + tables
     rows = places.planned_rows(problem)
-    merged = problem.kernel_size[-1] if _may_merge(problem) else 1
     each = 8 * _entries(problem, rows, block, merged)
     return Cost(
         2 * problem.macs * filled, moved, held + each, steps, each=each, helpers=places.SHARES - 1
