@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +15,10 @@ from npconv.algorithms.indirect import places, pointwise
 from npconv.problem import ConvProblem
 from npconv.threads import for_each
 
+if TYPE_CHECKING:
+    from npconv.kernels import direct
+
+_KEPT = 1 << 11  # positions along an axis whose offsets are remembered
 _HELD = 8  # tiles whose addresses are known at once
 _FEW = 16  # channels
 _STREAMED = 8 << 20  # bytes of out
@@ -108,16 +114,9 @@ def _forward(
         starts[:, : problem.group_outputs] = ending.bias.reshape(problem.groups, -1)
     number = problem.compute_dtype.type
     spatial = [0] * (3 - problem.ndim)
-    depth, height, width = [np.zeros(1, np.int64)] * len(spatial) + [
-        places.offsets(problem, axis, x.strides[1 + axis]) for axis in range(problem.ndim)
-    ]
-    windows = direct.Windows(
-        places.three(problem.out_size),
-        places.three(problem.kernel_size),
-        places.three(places.strides(problem)),
-        places.three(problem.dilation),
-        merged,
-    )
+    reach = max(problem.reach(problem.out_size, problem.out_size)[1])
+    find = _tables if reach <= _KEPT else _tables.__wrapped__
+    (depth, height, width), windows = find(problem, x.strides[1:-1], merged)
     inside = places.inside(problem)
     counts = np.array(
         [problem.batch, problem.group_channels, problem.group_outputs, _HELD], np.int64
@@ -149,6 +148,26 @@ def _forward(
             direct.convolve(source, goal, windows, part, counts, weights, store, block, scratch)
 
         for_each([direct.Part(*p) for p in places.parts(problem, tiles, blocks)], step)
+
+
+@lru_cache(maxsize=256)
+def _tables(
+    problem: ConvProblem, steps: tuple[int, ...], merged: int
+) -> tuple[Sequence[np.ndarray], direct.Windows]:
+    """Return the offsets along each of three axes, not to be written, and the windows."""
+    from npconv.kernels import direct
+
+    offsets = [np.zeros(1, np.int64)] * (3 - problem.ndim) + [
+        places.offsets(problem, axis, step) for axis, step in enumerate(steps)
+    ]
+    windows = direct.Windows(
+        places.three(problem.out_size),
+        places.three(problem.kernel_size),
+        places.three(places.strides(problem)),
+        places.three(problem.dilation),
+        merged,
+    )
+    return offsets, windows
 
 
 def _merged(problem: ConvProblem, x: np.ndarray) -> int:
