@@ -1,7 +1,9 @@
 """`npconv bench layers` and `npconv bench show`."""
 
 import json
+import re
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 from typer.testing import CliRunner
@@ -49,7 +51,7 @@ def test_the_command_through_real_workers(two_layers, tmp_path, monkeypatch):
     done = run(*arguments, "--readme", "--json", "a.json")
     assert done.exit_code == 0, done.output
     assert "2x4x9x8" in done.output
-    assert "pip install no-such-package" in done.output
+    assert re.search(r"pip install .*no-such-package", done.output)  # and others that are not here
     assert "| alexnet | " in (tmp_path / "README.md").read_text()
     raw = json.loads((tmp_path / "a.json").read_text())
     (row,) = raw["layers"]
@@ -100,7 +102,8 @@ def test_ctrl_c_keeps_the_layers_measured(measured, monkeypatch):
     assert done.exit_code == 0
     assert measured == ["tiny", "second"]
     assert "stopped early" not in done.output
-    assert done.output.count("torch NCHW") == 3  # two layers and their total
+    absent = find_spec("torch") is None  # which a line of its own says
+    assert done.output.count("torch NCHW") == 3 + absent  # two layers and their total
 
 
 def test_what_failed_is_measured_again(measured):
