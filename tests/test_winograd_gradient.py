@@ -293,3 +293,15 @@ def test_workspaces_are_modest():
             cost = winograd.weight_grad_cost(replace(made, precision=precision))
             assert cost.workspace < 16 << 20
             assert cost.each < 6 << 20
+
+
+def test_a_nan_that_meets_only_the_padding_of_the_depth_is_in_the_sums():
+    rng = np.random.default_rng(0)
+    x, grad_out = (rng.standard_normal(s) for s in ((1, 2, 4, 6, 6), (1, 3, 8, 6, 6)))
+    grad_out[0, 1, 0, 2, 3] = np.nan  # its windows begin in the padding
+    for name in ("naive", "winograd"):
+        grad = npconv.conv_weight_grad(
+            grad_out, x, (3, 2, 1, 3, 3), padding=(2, 1, 1), algorithm=name
+        )
+        assert np.isnan(grad[1]).all(), name
+        assert np.isfinite(grad[[0, 2]]).all(), name

@@ -96,8 +96,8 @@ def run(
             return module.forward(problem, first, second, out, *more)
         return module.forward_packed(problem, first, packed, out, *more)
     if own(problem, name):
-        getattr(module, problem.direction)(problem, first, second, out)
-    elif problem.direction == "weight_grad":
+        return getattr(module, problem.direction)(problem, first, second, out)
+    if problem.direction == "weight_grad":
         _weight_grad(problem, name, first, second, out)
     elif spans_padding(problem):
         shape = (problem.batch, *problem.padded_size, problem.in_channels)

@@ -67,7 +67,7 @@ class Algorithm(Protocol):
     `forward_packed(problem, x, packed, out)` takes in weight's stead.
 
     Where it has `ENDS = True`, its forward methods take an Ending as a further argument.  Where it
-    SPREADS, they may return whether every sum was finite before that; None says nothing.
+    SPREADS, they and its gradients may return whether every sum was finite; None says nothing.
     """
 
     NAME: str

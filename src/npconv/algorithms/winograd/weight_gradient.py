@@ -54,8 +54,14 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
     )  # fmt: skip
 
 
-def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """Write out, one tap of the depth and one group after the other."""
+def weight_grad(
+    problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
+) -> bool | None:
+    """Write out, one tap of the depth and one group after the other.
+
+    Depths that lie in the padding are passed over.  A NaN of grad_out that meets only those zeros
+    is not in out, where the direct sum has it: False says that there may be one.
+    """
     work = gradient_cut.cut(problem)
     x, grad_out = relayout.dense(problem, x), relayout.dense(problem, grad_out)
     result = out
@@ -76,6 +82,9 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
                 part[...] = 0
     if result is not out:
         out[...] = result
+    if problem.ndim < 3 or np.isfinite(grad_out.sum()) or np.isfinite(grad_out).all():
+        return None
+    return False
 
 
 def _whole(problem: ConvProblem, work: Cut, layer: Layer, goal: Target) -> None:
