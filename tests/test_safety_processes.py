@@ -16,7 +16,7 @@ PRELUDE = """
 import os, random, signal, sys, threading, time
 import numpy as np, npconv
 sys.path.insert(0, {tests!r})
-import cases
+import cases, thread_tools
 rng = np.random.default_rng(0)
 x = cases.real(rng, (2, 33, 40, 40), "float32")
 weight = cases.real(rng, (40, 33, 3, 3), "float32")
@@ -85,24 +85,8 @@ done = jobs()
 longest, lost = 0.0, 0
 for i in range({count}):
     name, run, want = done[i % len(done)]
-    sent, came = [], threading.Event()
-    def send(wait=draw.random() * 0.02):
-        # Python ignores one that comes inside a callback, of a weak reference say: then another.
-        while not came.wait(wait) and len(sent) < 20:
-            sent.append(time.perf_counter())
-            os.kill(os.getpid(), signal.SIGINT)
-            wait = 0.5
-    sender = threading.Thread(target=send)
-    try:
-        sender.start()
-        while len(sent) < 20:
-            run()
-    except KeyboardInterrupt:
-        came.set()
-        longest = max(longest, time.perf_counter() - sent[-1])
-    lost += len(sent) - 1
-    assert came.is_set()
-    sender.join()
+    seconds, more = thread_tools.until_interrupted(run, draw.random() * 0.02)
+    longest, lost = max(longest, seconds), lost + more
     assert run() == want, name
 from npconv import threads
 barrier = threading.Barrier(3, timeout=20)

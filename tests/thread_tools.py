@@ -2,7 +2,11 @@
 
 import contextlib
 import dis
+import os
+import signal
 import sys
+import threading
+import time
 
 import npconv
 
@@ -15,6 +19,33 @@ def shared_by(number):
         yield
     finally:
         npconv.set_num_threads(None)
+
+
+def until_interrupted(function, wait):
+    """Call it again and again until a Ctrl-C, sent after `wait` seconds, comes out.
+
+    Python ignores one that comes inside a weak reference's callback: then another is sent.  Return
+    how long the last took to come out, and how many were lost.
+    """
+    sent, came = [], threading.Event()
+
+    def send(wait=wait):
+        while not came.wait(wait) and len(sent) < 20:
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+            wait = 0.5
+
+    sender = threading.Thread(target=send)
+    try:
+        sender.start()
+        while len(sent) < 20:
+            function()
+    except KeyboardInterrupt:
+        came.set()
+        seconds = time.perf_counter() - sent[-1]
+    assert came.is_set()
+    sender.join()
+    return seconds, len(sent) - 1
 
 
 def interrupted(function, at, files):
