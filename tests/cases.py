@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import npconv
 import oracle
-from npconv import arrays, compiler, door, packing, planner, relayout, tiling
+from npconv import arrays, compiler, packing, relayout, threads, tiling
 
 # Not sums of products: small integers come back rounded, not exact.
 ROUNDS = {"fft", "winograd"}
@@ -116,6 +116,7 @@ def same_kinds(name, out, want):
 IN_BYTES = (
     "TILE_NBYTES", "_TILE_NBYTES", "_LINES_NBYTES", "_PIECE_NBYTES", "_SUMS_NBYTES",
     "_PANEL_NBYTES", "_PANELS_NBYTES", "_WORKSPACE", "_SHARED", "_PARTIAL", "_PANEL",
+    "_ADDED_NBYTES",
 )  # fmt: skip
 SMALL = {
     "_BLOCK": 3, "_HELD": 2, "WORTH_SHARING": 64, "_WORTH": 64, "_STREAMED": 1,
@@ -153,8 +154,7 @@ def small_tiles(nbytes=256):
 
 def forget_plans():
     """Empty the caches of plans."""
-    planner.choose.cache_clear()
-    door._plan.cache_clear()
+    threads.forget_plans()
 
 
 @dataclass

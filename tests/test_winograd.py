@@ -12,9 +12,9 @@ import cases
 import grad_cases
 import npconv
 import oracle
-from npconv import tiling
+from npconv import relayout, threads, tiling
 from npconv.algorithms import winograd
-from npconv.algorithms.winograd import places, rooms, sums
+from npconv.algorithms.winograd import sums
 from npconv.kernels import toom
 from winograd_layers import Soiled, check, layers, problem, run, want
 
@@ -23,7 +23,7 @@ pytest.importorskip("numba")
 
 @pytest.fixture(autouse=True)
 def scratch_is_soiled(monkeypatch):
-    for module in (sums, places, rooms):
+    for module in (sums, relayout):
         monkeypatch.setattr(module, "np", Soiled())
 
 
@@ -72,7 +72,7 @@ def test_small_integers_come_out_exact(shape, whole, monkeypatch):
 def test_strict_is_as_exact_as_the_direct_sum(row, channels, monkeypatch):
     number = toom.ROWS.index(row)
     monkeypatch.setattr(tiling, "rows", lambda problem: (number, number))
-    tiling.forget()
+    threads.forget_plans()
     rng = np.random.default_rng(channels)
     size = row.taps + 11
     x = rng.standard_normal((1, size, size, channels)).astype(np.float32)
@@ -80,7 +80,7 @@ def test_strict_is_as_exact_as_the_direct_sum(row, channels, monkeypatch):
     made = problem(x.shape, weight.shape, stride=row.stride)
     direct, size = want(made, x, weight)
     errors = np.abs(run(made, x, weight) - direct) / size
-    tiling.forget()
+    threads.forget_plans()
     # The direct sum's own bound is max(8, 1.5 sqrt(n)) units, and it comes to 3 to 5.
     assert errors.max() < (5 if row.strict else 35) * 2.0**-24
 

@@ -12,7 +12,7 @@ from winograd_layers import layers, problem, run, want
 
 pytest.importorskip("numba")
 guarded = pytest.importorskip("guarded")
-from npconv import compiler, tiling  # noqa: E402
+from npconv import compiler, threads, tiling  # noqa: E402
 from npconv.algorithms import winograd  # noqa: E402
 from npconv.algorithms.contract import Ending  # noqa: E402
 
@@ -136,7 +136,7 @@ def test_every_array_flush_against_pages_without_access(layer, at_end, nbytes):
     out = guarded.Guarded(np.full(made.out_shape, np.nan, np.float32), at_end)
     tolerance = 0.1 if geometry["precision"] == "fast" else 0.02
     with cases.small_tiles(nbytes), guarded.workspaces(at_end) as memory:
-        tiling.forget()
+        threads.forget_plans()
         for packs in (False, True):
             out.array[...] = np.nan
             a, w, b = (owner.array for owner in given)
@@ -145,7 +145,7 @@ def test_every_array_flush_against_pages_without_access(layer, at_end, nbytes):
             assert call(made, a, kernel, out.array, ending._replace(bias=b))
             assert np.abs(out.array - correct).max() < tolerance
             del kernel
-        tiling.forget()
+        threads.forget_plans()
         assert memory.taken
         assert memory.beside == []
     del a, w, b

@@ -17,7 +17,7 @@ import oracle
 import oracle_grad
 from npconv import arrays, compiler
 from npconv.algorithms import winograd
-from npconv.algorithms.winograd import gradient_cut, gradient_rooms, weight_gradient
+from npconv.algorithms.winograd import gradient_cut, weight_gradient
 from npconv.kernels import toom
 from winograd_layers import Soiled, layers
 from winograd_layers import problem as forward_problem
@@ -37,7 +37,7 @@ CUTS = {
 
 @pytest.fixture(autouse=True)
 def scratch_is_soiled(monkeypatch):
-    for module in (weight_gradient, gradient_rooms):
+    for module in (weight_gradient,):
         monkeypatch.setattr(module, "np", Soiled())
 
 
@@ -305,3 +305,22 @@ def test_a_nan_that_meets_only_the_padding_of_the_depth_is_in_the_sums():
         )
         assert np.isnan(grad[1]).all(), name
         assert np.isfinite(grad[[0, 2]]).all(), name
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_taps_of_the_depth_that_meet_fewer_tiles_than_there_are_shares(name):
+    made = problem((1, 2, 4, 4, 3), (3, 3, 3, 3, 5), padding=(1, 0, 0))
+    grad_out, x = whole_numbers(made, 8)
+    with cut_as(name):
+        np.testing.assert_array_equal(run(made, grad_out, x), want(made, grad_out, x))
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_many_groups_and_what_is_remembered_of_them(name):
+    made = problem((2, 9, 10, 12), (3, 3, 2, 66), groups=6, padding=1)
+    with cut_as(name):
+        weight_gradient._kept_template.cache_clear()
+        for seed in range(3):
+            grad_out, x = whole_numbers(made, seed)
+            np.testing.assert_array_equal(run(made, grad_out, x), want(made, grad_out, x))
+    assert weight_gradient._kept_template.cache_info().hits == 2

@@ -7,6 +7,8 @@ convolution of other arrays.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.problem import (
     ConvProblem,
     Merged,
+    Phase,
     best_span,
     covers,
     largest_phase,
@@ -26,8 +29,10 @@ from npconv.problem import (
     spans_padding,
     weight_grad_as_forward,
 )
+from npconv.threads import forget_when_changed
 
 _ONE_TAP = "taps"  # computes the phases of one tap, which are a matmul each, for every algorithm
+_KEPT = 64  # phases of a problem that are remembered
 
 
 def own(problem: ConvProblem, name: str) -> bool:
@@ -47,6 +52,22 @@ def spreads(problem: ConvProblem, name: str) -> bool:
 def ends(problem: ConvProblem, name: str) -> bool:
     """Return whether the algorithm does a result's Ending itself."""
     return problem.direction == "forward" and getattr(ALGORITHMS[name], "ENDS", False)
+
+
+def quiet(problem: ConvProblem, name: str) -> bool:
+    """Return whether NumPy computes nothing of a problem whose arrays have the compute dtype.
+
+    Then there is no BLAS to hold to one thread, and no floating-point warning to keep back.
+    """
+    if not getattr(ALGORITHMS[name], "COMPILED", False) or problem.direction == "weight_grad":
+        return False
+    if problem.direction == "forward":
+        return True
+    if own(problem, name) or spans_padding(problem):
+        return False
+    few = _few_phases(problem)
+    alone = few and all(_of_phase(phase.problem, name) == name for phase in few)
+    return bool(alone or _merged(problem, name))
 
 
 def why_not(problem: ConvProblem, name: str) -> str:
@@ -118,10 +139,10 @@ def _phases(
         found = ALGORITHMS[name].forward(merged.problem, grad_out, kernel, result)
         adjoints.spread_channels(merged, result, out)
         return found
-    if not covers(problem):
+    if not _covered(problem):
         out[...] = 0
     finite: bool | None = True
-    for phase in phases(problem):
+    for phase in _found(problem):
         module = ALGORITHMS[_of_phase(phase.problem, name)]
         kernel = adjoints.turned_weight(phase, weight, not hasattr(module, "pack_weight"))
         target = out[(slice(None), *phase.at)]
@@ -130,12 +151,29 @@ def _phases(
     return finite
 
 
+def _found(problem: ConvProblem) -> Iterable[Phase]:
+    """Return the phases of an input gradient, the same objects each time where they are few."""
+    return _few_phases(problem) or phases(problem)
+
+
+@lru_cache(maxsize=64)
+def _few_phases(problem: ConvProblem) -> tuple[Phase, ...]:
+    return tuple(phases(problem)) if phase_count(problem) <= _KEPT else ()
+
+
+_covered = lru_cache(maxsize=64)(covers)
+
+
+@lru_cache(maxsize=64)
 def _merged(problem: ConvProblem, name: str) -> Merged | None:
     """Return the phases as one convolution, where each alone has few outputs for the algorithm."""
     lanes = getattr(ALGORITHMS[name], "FILLED_NBYTES", 0) // problem.itemsize
     span = best_span(problem, lanes)
     merged = merge_phases(problem, span) if span else None
     return merged if merged and not ALGORITHMS[name].why_not(merged.problem) else None
+
+
+forget_when_changed(_merged.cache_clear)
 
 
 def _of_phase(problem: ConvProblem, name: str) -> str:

@@ -58,9 +58,9 @@ class Door:
                     f"grad_out has {g.ndim} axes, x has {a.ndim}.", rule="grad_out has out's shape"
                 )
             self.axes = find_axes(g if like_grad else a, b, layout, weight_layout)
-            self.grad_out = _view(g, self.axes.x_view)
-        self.x = _view(a, self.axes.x_view)
-        self.weight = _view(b, self.axes.weight_view)
+            self.grad_out = axes.seen(g, self.axes.x_view)
+        self.x = axes.seen(a, self.axes.x_view)
+        self.weight = axes.seen(b, self.axes.weight_view)
         self.packed: Any = None  # weight as the plan that will run has transformed it
 
     @property
@@ -129,33 +129,44 @@ class Door:
         sizes = dict(zip(a.order, problem.out_shape, strict=True))
         lying = example([sizes[letter] for letter in a.memory], problem.out_dtype, "out")
         out = lying.transpose([a.memory.index(letter) for letter in a.x_letters])
-        return out, _view(out, a.x_view)
+        return out, axes.seen(out, a.x_view)
 
     def measure(self, chosen: planner.Plan) -> planner.Plan:
         """Return the plan chosen anew by the clock, on these arrays."""
         return planner.measure(chosen, *self.operands, self.empty_out(chosen.problem)[1])
 
-    def _result_axes(
-        self,
-    ) -> tuple[str, str, str, tuple[tuple[int, ...], tuple[slice | None, ...]]]:
-        """Return the result's letters, canonical order, memory order and canonical view."""
+    @property
+    def views(self) -> tuple[axes.View, axes.View, axes.View]:
+        """How the two operands and the result are seen."""
+        x, weight = self.axes.x_view, self.axes.weight_view
+        return {
+            "forward": (x, weight, x),
+            "input_grad": (x, weight, x),
+            "weight_grad": (x, x, weight),
+        }[self.direction]
+
+    def _result_axes(self) -> tuple[str, str, str]:
+        """Return the result's letters, canonical order and memory order."""
         a = self.axes
         if self.direction == "weight_grad":
-            return a.weight_letters, a.weight_order, a.weight_memory, a.weight_view
-        return a.x_letters, a.order, a.memory, a.x_view
+            return a.weight_letters, a.weight_order, a.weight_memory
+        return a.x_letters, a.order, a.memory
+
+    def result_lies(self, problem: ConvProblem) -> axes.Lying:
+        """Return how a new result lies: in the memory order of what it is like."""
+        letters, order, memory = self._result_axes()
+        return axes.lying(dict(zip(order, problem.result_shape, strict=True)), letters, memory)
 
     def empty_out(self, problem: ConvProblem) -> tuple[np.ndarray, np.ndarray]:
         """Return a new result in the memory order of what it is like, and its canonical view."""
-        letters, order, memory, view = self._result_axes()
-        sizes = dict(zip(order, problem.result_shape, strict=True))
         try:
-            out = axes.empty(sizes, letters, memory, problem.dtype)
+            out = axes.new(self.result_lies(problem), problem.dtype)
         except ValueError:  # NumPy's limit on a shape, which holds for empty arrays too
             needs = nbytes_text(math.prod(n or 1 for n in problem.result_shape))
             raise MemoryError(
                 f"a result of shape {problem.result_shape} takes {needs} or more."
             ) from None
-        return out, _view(out, view)
+        return out, axes.seen(out, self.views[-1])
 
     def run(
         self,
@@ -187,14 +198,14 @@ class Door:
         read = [a for a in (*operands, bias) if a is not None]
         direct = out.dtype == problem.dtype and not any(np.may_share_memory(out, a) for a in read)
         if direct:
-            view = _view(np.asarray(out), self._result_axes()[-1])
+            view = axes.seen(np.asarray(out), self.views[-1])
             chosen.run(*operands, view, ending, self.packed)
         else:
             np.copyto(out, self.run(chosen, bias, None, activation), casting="same_kind")
         return out
 
     def _check_out(self, problem: ConvProblem, out: np.ndarray) -> None:
-        letters, order, *_ = self._result_axes()
+        letters, order, _ = self._result_axes()
         shape = axes.in_letters(problem.result_shape, order, letters)
         if not isinstance(out, np.ndarray):
             raise ProblemError(f"out is a {type(out).__name__}, not an ndarray.")
@@ -262,11 +273,6 @@ def _problem(key: tuple[Any, ...], geometry: tuple[Any, ...], precision: str) ->
         out_dtype=out_dtype, precision=precision, channels_last=last,
         weight_channels_last=weight_last, direction=direction,
     )  # fmt: skip
-
-
-def _view(array: np.ndarray, view: tuple[tuple[int, ...], tuple[slice | None, ...]]) -> np.ndarray:
-    turn, index = view
-    return array.transpose(turn)[index]
 
 
 def _frozen(value: Any) -> Any:

@@ -43,6 +43,49 @@ def run(
             out[...] = target
 
 
+class Quick:
+    """`run` once more, for arrays of the compute dtype and none of them empty: looked up once."""
+
+    __slots__ = ("ends", "name", "problem", "quiet", "spreads")
+
+    def __init__(self, problem: ConvProblem, name: str) -> None:
+        self.problem, self.name = problem, name
+        self.ends = directions.ends(problem, name)
+        self.spreads = directions.spreads(problem, name)
+        self.quiet = directions.quiet(problem, name)
+
+    def run(
+        self,
+        operands: tuple[np.ndarray, np.ndarray],
+        out: np.ndarray,
+        ending: Ending,
+        packed: Any = None,
+    ) -> bool:
+        """Write the result; return False where a NaN or Inf may stand in too many places.
+
+        ending's bias is None, or as the contract of algorithms has it.
+        """
+        if self.quiet:
+            return self._compute(operands, out, ending, packed)
+        with np.errstate(all="ignore"), serial_blas():
+            return self._compute(operands, out, ending, packed)
+
+    def _compute(
+        self,
+        operands: tuple[np.ndarray, np.ndarray],
+        out: np.ndarray,
+        ending: Ending,
+        packed: Any,
+    ) -> bool:
+        within = ending if self.ends else NOTHING
+        finite = directions.run(self.problem, self.name, operands, out, within, packed)
+        if self.spreads and not (_all_finite(out) if finite is None else finite):
+            return False
+        if not self.ends:
+            _end(out, ending)
+        return True
+
+
 def _compute(
     problem: ConvProblem,
     name: str,
@@ -79,7 +122,8 @@ def _within(problem: ConvProblem, name: str, ending: Ending) -> Ending | None:
 
 def _end(out: np.ndarray, ending: Ending) -> None:
     if ending.bias is not None:
-        np.add(out, ending.bias, out=out, casting="unsafe")
+        with np.errstate(all="ignore"):
+            np.add(out, ending.bias, out=out, casting="unsafe")
     if ending.least > -np.inf:
         np.maximum(out, out.dtype.type(ending.least), out=out)
     if ending.most < np.inf:
@@ -101,4 +145,5 @@ def _all_finite(array: np.ndarray) -> bool:
     if array.dtype.kind in "iu":
         return True
     # A finite sum proves every element finite, and needs no temporary.
-    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from npconv.errors import ProblemError
 
-_LARGE = 8 << 20  # bytes: more than caches hold
+_LARGE = 1 << 20  # bytes: what may be streamed past the caches
 _LINE = 64  # bytes of a cache line
 _BY_RANK = {3: "NCW", 4: "NCHW", 5: "NCDHW"}
 
@@ -86,6 +87,28 @@ def to_canonical(letters: str, order: str) -> tuple[tuple[int, ...], tuple[slice
     return turn, tuple(slice(None) if a in letters else None for a in order)
 
 
+class View(NamedTuple):
+    """A transpose, then an index, as of `to_canonical`; None where they would change nothing."""
+
+    turn: tuple[int, ...] | None
+    place: tuple[slice | None, ...] | None
+
+
+def canonical_view(letters: str, order: str) -> View:
+    """Return how an array with axes `letters` is seen with the axes `order`."""
+    turn, index = to_canonical(letters, order)
+    turns, grows = turn != tuple(range(len(turn))), None in index
+    return View(turn if turns else None, index if grows else None)
+
+
+def seen(array: np.ndarray, view: View) -> np.ndarray:
+    """Return an array as a view says."""
+    turn, place = view
+    if turn is not None:
+        array = array.transpose(turn)
+    return array if place is None else array[place]
+
+
 def in_letters(shape: Sequence[int], order: str, letters: str) -> tuple[int, ...]:
     """Return a canonical shape as the one an array with these letters has."""
     return tuple(shape[order.index(a)] for a in letters)
@@ -111,20 +134,42 @@ def memory_order(shape: Sequence[int], strides: Sequence[int], letters: str) -> 
     return "".join(placed)
 
 
-def empty(sizes: Mapping[str, int], letters: str, order: str, dtype: np.dtype) -> np.ndarray:
-    """Return a new array whose axes are `letters` and whose memory runs in `order`."""
-    array = _empty([sizes[a] for a in order], dtype)
-    return array.transpose([order.index(a) for a in letters])
+class Lying(NamedTuple):
+    """How an array lies in memory: its lengths in memory's order, and the transpose to its axes."""
+
+    shape: tuple[int, ...]
+    turn: tuple[int, ...] | None  # None where memory runs in the order of the axes
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """The array's own shape."""
+        return self.shape if self.turn is None else tuple(self.shape[i] for i in self.turn)
 
 
-def _empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    """Return numpy.empty; a large array begins at a cache line, so that it may be streamed to."""
+def lying(sizes: Mapping[str, int], letters: str, order: str) -> Lying:
+    """Return how an array lies whose axes are `letters` and whose memory runs in `order`."""
+    turn = tuple(order.index(a) for a in letters)
+    return Lying(tuple(sizes[a] for a in order), turn if letters != order else None)
+
+
+def new(lies: Lying, dtype: np.dtype) -> np.ndarray:
+    """Return a new array that lies so.
+
+    A large one begins at a cache line, so that it may be streamed to.
+    """
+    shape, turn = lies
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes < _LARGE:
-        return np.empty(shape, dtype)
-    room = np.empty(nbytes + _LINE, np.uint8)
-    start = -room.ctypes.data % _LINE
-    return room[start : start + nbytes].view(dtype).reshape(shape)
+        array = np.empty(shape, dtype)
+    else:
+        room = np.empty(nbytes + _LINE, np.uint8)
+        array = np.ndarray(shape, dtype, room, -room.ctypes.data % _LINE)
+    return array if turn is None else array.transpose(turn)
+
+
+def empty(sizes: Mapping[str, int], letters: str, order: str, dtype: np.dtype) -> np.ndarray:
+    """Return a new array whose axes are `letters` and whose memory runs in `order`."""
+    return new(lying(sizes, letters, order), dtype)
 
 
 def _check(layout: str, ndim: int, argument: str, name: str, banned: str) -> None:

@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from npconv.problem import ConvProblem
-from npconv.threads import for_each
+from npconv.templates import Template
 
 _WORTH = 1 << 17  # elements of a weight for a thread
 _SHARES = 8
+_KEPT = 1 << 10  # taps whose offsets are remembered
 
 
 def pack(problem: ConvProblem, block: int, weight: np.ndarray) -> np.ndarray:
-    """Return one group's weight (*kernel, channels, outputs) as (blocks, taps, channels, block).
+    """Return weight (*kernel, channels, outputs) as (groups, blocks, taps, channels, block).
 
-    Zeros stand after the last output.
+    Zeros stand after the last output of a group.
     """
-    from npconv.kernels import direct
-
-    size = problem.itemsize
     weight = weight.astype(problem.compute_dtype, copy=False)
     if not weight.flags.aligned:
         weight = weight.copy()
-    ones = [1] * problem.ndim
-    taps = tap_offsets(problem.kernel_size, weight.strides[:-2], ones)
-    channels, outputs = weight.shape[-2:]
-    blocks = -(-outputs // block)
-    packed = np.empty((blocks, len(taps), channels, block), problem.compute_dtype)
-    steps = [s if n > 1 else size for n, s in zip(weight.shape, weight.strides, strict=True)]
-    counts = np.array([channels, outputs], np.int64)
-    zero = problem.compute_dtype.type(0)
-
-    def step(blocks: slice) -> None:
-        direct.pack(
-            weight.ctypes.data, steps[-2], steps[-1], taps, counts, packed.ctypes.data, block,
-            blocks.start, blocks.stop, zero,
-        )  # fmt: skip
-
-    shares = max(min(packed.size // _WORTH, blocks, _SHARES), 1)
-    each = -(-blocks // shares)
-    for_each([slice(a, min(a + each, blocks)) for a in range(0, blocks, each)], step)
+    find = _template if problem.taps <= _KEPT else _template.__wrapped__
+    shape, template = find(problem, block, weight.strides, _WORTH)
+    packed = np.empty(shape, problem.compute_dtype)
+    template.run(weight.ctypes.data, packed.ctypes.data)
     return packed
+
+
+@lru_cache(maxsize=256)
+def _template(
+    problem: ConvProblem, block: int, strides: tuple[int, ...], worth: int
+) -> tuple[tuple[int, ...], Template]:
+    """Return the shape of what is packed, and the work of packing it."""
+    from npconv.kernels import blocks as kernels
+    from npconv.kernels.fields import words
+
+    shape = problem.weight_shape
+    steps = [s if n > 1 else problem.itemsize for n, s in zip(shape, strides, strict=True)]
+    taps = tap_offsets(problem.kernel_size, steps[:-2], [1] * problem.ndim)
+    channels, outputs = problem.group_channels, problem.group_outputs
+    each = -(-outputs // block)
+    count = problem.groups * each
+    elements = count * block * len(taps) * channels
+    shares = max(min(elements // worth, count, _SHARES), 1)
+    item = -(-count // shares)
+    record = kernels.Weights(
+        0, 0, taps.ctypes.data, len(taps), steps[-2], steps[-1], channels, outputs, block, count,
+        item,
+    )  # fmt: skip
+    entry = kernels.PACK[problem.compute_dtype.char]
+    made = Template(entry, words(record), -(-count // item), kept=taps)
+    return (problem.groups, each, len(taps), channels, block), made
 
 
 def tap_offsets(

@@ -6,19 +6,24 @@ registers.  Arrays are canonical views ``(N, *size, C)``, whichever way they lie
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from npconv import compiler
 from npconv.problem import ConvProblem
-from npconv.threads import for_each
+from npconv.threads import share
 
 _PIECE_NBYTES = 1 << 24  # of images laid otherwise at once
 _WORTH = 1 << 14  # elements for a thread, and for calling compiled code at all
-_SHARES = 8
+_ITEMS = 32
+_RUN = 64  # pixels of a share
+_STREAMED = 8 << 20  # bytes of out
+_LINE = 64  # bytes of a cache line
 
 
 def pieces(
@@ -30,29 +35,40 @@ def pieces(
     wrote to a copy of out is in out when the next piece is asked for.
     """
     here, there = lies_well(problem, x), lies_well(problem, out)
-    images = problem.batch if here and there else _images(problem)
-    dense = None if here else np.empty((images, *x.shape[1:]), problem.compute_dtype)
-    target = None if there else np.empty((images, *out.shape[1:]), problem.compute_dtype)
+    images = problem.batch if here and there else _images(problem, _PIECE_NBYTES)
+    dense = None if here else _empty((images, *x.shape[1:]), problem.compute_dtype)
+    target = None if there else _empty((images, *out.shape[1:]), problem.compute_dtype)
     for first in range(0, problem.batch, images):
-        given, wanted = x[first : first + images], out[first : first + images]
-        source = given if dense is None else dense[: len(given)]
-        goal = wanted if target is None else target[: len(given)]
+        piece, given, wanted = problem, x, out
+        if images < problem.batch:
+            given, wanted = x[first : first + images], out[first : first + images]
+            piece = _with_batch(problem, len(given))
+        source = given if dense is None else dense[: piece.batch]
+        goal = wanted if target is None else target[: piece.batch]
         if dense is not None:
             copy(given, source)
-        yield _with_batch(problem, len(given)), source, goal
+        yield piece, source, goal
         if target is not None:
-            copy(goal, wanted)
+            copy(goal, wanted, out.nbytes >= _STREAMED)
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return a new array whose first element begins a cache line."""
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % _LINE)
 
 
 def splits(problem: ConvProblem, x: np.ndarray, out: np.ndarray) -> bool:
     """Return whether `pieces` yields more than one."""
     whole = lies_well(problem, x) and lies_well(problem, out)
-    return not whole and _images(problem) < problem.batch
+    return not whole and _images(problem, _PIECE_NBYTES) < problem.batch
 
 
 def planned_piece(problem: ConvProblem) -> ConvProblem:
     """Return the problem of one piece, for arrays that lie as planned."""
-    return _with_batch(problem, _images(problem)) if any(copied_nbytes(problem)) else problem
+    if not any(copied_nbytes(problem)):
+        return problem
+    return _with_batch(problem, _images(problem, _PIECE_NBYTES))
 
 
 def copied_nbytes(problem: ConvProblem) -> tuple[int, int]:
@@ -70,7 +86,7 @@ def dense(problem: ConvProblem, array: np.ndarray) -> np.ndarray:
     """Return an array with its channels side by side, in the compute dtype: itself if it is so."""
     if lies_well(problem, array):
         return array
-    made = np.empty(array.shape, problem.compute_dtype)
+    made = _empty(array.shape, problem.compute_dtype)
     copy(array, made)
     return made
 
@@ -81,10 +97,11 @@ def lies_well(problem: ConvProblem, array: np.ndarray) -> bool:
     return beside and array.dtype == problem.compute_dtype and array.flags.aligned
 
 
-def _images(problem: ConvProblem) -> int:
-    """Return how many images are copied at once: such that pieces are about alike."""
+@lru_cache(maxsize=256)
+def _images(problem: ConvProblem, most: int) -> int:
+    """Return how many images are copied at once: pieces about alike, of up to `most` bytes."""
     nbytes = (math.prod(problem.x_shape) + math.prod(problem.out_shape)) * problem.itemsize
-    count = -(-nbytes // _PIECE_NBYTES)
+    count = -(-nbytes // most)
     return -(-problem.batch // max(min(count, problem.batch), 1))
 
 
@@ -92,62 +109,60 @@ def _with_batch(problem: ConvProblem, batch: int) -> ConvProblem:
     return problem if batch == problem.batch else replace(problem, batch=batch)
 
 
-def copy(source: np.ndarray, target: np.ndarray) -> None:
-    """Write source to target, of the same shape."""
-    if not _transposes(source, target):
+def copy(source: np.ndarray, target: np.ndarray, streams: bool = False) -> None:
+    """Write source to target, of the same shape; past the caches where it streams to planes."""
+    if source.size < _WORTH or compiler.missing():
+        target[...] = source
+        return
+    here, there = source.ctypes.data, target.ctypes.data
+    record = _record(
+        source.shape, source.strides, target.strides, source.dtype, target.dtype, _WORTH
+    )
+    if record is None or (here | there) % source.itemsize:
         target[...] = source
         return
     from npconv.kernels import planes
 
-    planar, dense = (source, target) if _is_planar(source) else (target, source)
-    run = _run(planar, dense)
-    pixels, channels = math.prod(planar.shape[planar.ndim - 1 - run : -1]), planar.shape[-1]
-    lead = planar.shape[: planar.ndim - 1 - run]
-    size = planar.itemsize
-    like = planar.dtype.type(0)
-    forth = planar is source
-    # (address, step) of a row of pixels, and of a row of channels
-    plane_step, pixel_step = planar.strides[-1], dense.strides[dense.ndim - 2]
-    shares = max(min(planar.size // _WORTH // max(math.prod(lead), 1), _SHARES), 1)
-    each = -(-pixels // (shares * 16)) * 16
-
-    def step(item: tuple[tuple[int, ...], int]) -> None:
-        at, first = item
-        count = min(each, pixels - first)
-        plane = planar[at].ctypes.data + first * size
-        pixel = dense[at].ctypes.data + first * pixel_step
-        if forth:
-            planes.transpose(plane, plane_step, channels, count, pixel, pixel_step, like)
-        else:
-            planes.transpose(pixel, pixel_step, count, channels, plane, plane_step, like)
-
-    for_each([(at, first) for at in np.ndindex(*lead) for first in range(0, pixels, each)], step)
+    record = record.copy()
+    if record[planes.WAY] == planes.FORTH:
+        record[planes.PLANES], record[planes.ROWS] = here, there
+    else:
+        record[planes.PLANES], record[planes.ROWS] = there, here
+        record[planes.WAY] = planes.STREAMED if streams else planes.BACK
+    share(planes.COPY[source.dtype.char], record, int(record[planes.ITEMS]))
 
 
-def _transposes(source: np.ndarray, target: np.ndarray) -> bool:
-    """Return whether one lies in planes of pixels, the other in rows of channels."""
-    if compiler.missing() or source.size < _WORTH or source.shape[-1] < 2:
-        return False
-    same = source.dtype == target.dtype and source.dtype.char in "fd"
-    aligned = source.flags.aligned and target.flags.aligned
-    apart = (_is_planar(source) and _is_dense(target)) or (_is_dense(source) and _is_planar(target))
-    return bool(same and aligned and apart)
+@lru_cache(maxsize=256)
+def _record(
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    target_strides: tuple[int, ...],
+    dtype: np.dtype,
+    target_dtype: np.dtype,
+    worth: int,
+) -> np.ndarray | None:
+    """Return what the kernel is told, but for addresses.
 
-
-def _is_planar(array: np.ndarray) -> bool:
-    return array.shape[-2] > 1 and array.strides[-2] == array.itemsize
-
-
-def _is_dense(array: np.ndarray) -> bool:
-    return array.strides[-1] == array.itemsize
-
-
-def _run(planar: np.ndarray, dense: np.ndarray) -> int:
-    """Return how many trailing spatial axes follow one another in both, as one axis of pixels."""
-    run = 1
-    for axis in range(planar.ndim - 3, 0, -1):
-        n = planar.shape[axis + 1]
-        if any(a.strides[axis] != n * a.strides[axis + 1] for a in (planar, dense)):
-            break
-        run += 1
-    return run
+    None where not one array lies in planes of pixels and the other in rows of channels.
+    """
+    size = dtype.itemsize
+    if shape[-1] < 2 or shape[-2] < 2 or dtype != target_dtype or dtype.char not in "fd":
+        return None
+    if any(step % size for step in (*strides, *target_strides)):
+        return None
+    forth = strides[-2] == size and target_strides[-1] == size
+    if not forth and (strides[-1] != size or target_strides[-2] != size):
+        return None
+    both = planar, dense = (strides, target_strides) if forth else (target_strides, strides)
+    first = len(shape) - 2  # of the axes that follow one another in both, as one axis of pixels
+    while first > 1 and all(s[first - 1] == shape[first] * s[first] for s in both):
+        first -= 1
+    pixels, runs = math.prod(shape[first:-1]), math.prod(shape[:first])
+    most = min(math.prod(shape) // worth, _ITEMS)
+    shares = max(min(most // runs, pixels // _RUN), 1)
+    units = runs * shares
+    items = max(min(units, most), 1)
+    axes = list(zip(shape[:first], planar, dense))  # noqa: B905 the strides are longer
+    steps = planar[-1], dense[-2], shape[-1], pixels
+    head = 0, 0, forth, *steps, shares, units, items, len(axes)
+    return np.array([*head, *itertools.chain(*axes)], np.int64)

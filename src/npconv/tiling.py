@@ -18,16 +18,17 @@ import numpy as np
 from npconv import borders
 from npconv.kernels import toom
 from npconv.problem import ConvProblem
+from npconv.threads import forget_when_changed
 
 if TYPE_CHECKING:
     from npconv.kernels.winograd_layer import Depth, Layer, Side, Sizes
+    from npconv.kernels.winograd_record import Scratch
 
-_WORKSPACE = 3 << 18  # bytes of a block of tiles and its products: in the second cache
+_WORKSPACE = 3 << 17  # bytes of a block of tiles and its products: in the second cache
 _SHARES = 16
-_KEPT = 1 << 15  # bytes of tables that are kept between calls
 _HELD = 4  # times the tile's rows, where x is transformed first
-_FEW = 8  # times the tile's rows: all the tiles there are
-_LARGE = 5  # times the room for a block of tiles: weights that no cache holds beside it
+_FEW = 16  # times the tile's rows: so few tiles that reading them again costs little
+_LARGE = 42  # times the room for a block of tiles: weights that no cache holds beside it
 
 
 class Work(NamedTuple):
@@ -39,9 +40,8 @@ class Work(NamedTuple):
     block         outputs of a block, and `blocks` of these
     held          columns in work at once
     whole         whether all of x is transformed first, and then the weight block by block
-    sizes         what a thread's scratch holds, and `room_nbytes` of that
-    block_nbytes  of a block of the transformed weight
-    entries       of a thread's table of addresses
+    sizes         what a thread's scratch holds of tiles
+    block_nbytes  of a block of the transformed weight, and `transform_nbytes` to make it
     parts         (first column, last, first block, last) to share out
     """
 
@@ -53,9 +53,8 @@ class Work(NamedTuple):
     held: int
     whole: bool
     sizes: Sizes
-    room_nbytes: int
     block_nbytes: int
-    entries: int
+    transform_nbytes: int
     parts: tuple[tuple[int, int, int, int], ...]
 
     @property
@@ -73,10 +72,16 @@ class Work(NamedTuple):
         """Bytes of the transformed weight."""
         return self.blocks * self.block_nbytes
 
+    def scratch(self, packs: bool) -> Scratch:
+        """Return a thread's scratch; packs: whether it transforms blocks of the weight there."""
+        from npconv.kernels import winograd_record as kernels
+
+        return kernels.scratch(self.sizes, packs * self.block_nbytes, packs * self.transform_nbytes)
+
     @property
     def thread_nbytes(self) -> int:
         """Bytes that each thread holds."""
-        return self.room_nbytes + self.entries * 8 + self.whole * self.block_nbytes
+        return self.scratch(self.whole).nbytes
 
 
 class Axis(NamedTuple):
@@ -199,12 +204,11 @@ def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int) -> Work:
         each = max(-(-columns // held // _SHARES), 1) * held
         parts = [(a, min(a + each, columns), 0, blocks) for a in range(0, columns, each)]
     plane = kernels.value_plane(channels, (columns if whole else held) * reads, size)
-    sizes = kernels.Sizes(spans, outputs, length, channels, held, plane, size)
-    room = kernels.room(0, sizes, values=int(whole))[1] + kernels.LINE
-    entries = (planes * taps + 1) * kernels.rows_of(length, held)
+    sizes = kernels.Sizes(spans, outputs, taps, length, channels, held, plane, size, whole)
+    transform = toom.ROWS[wide].taps * toom.ROWS[high].taps * block * size
     return Work(
-        (high, wide), length, columns, block, blocks, held, whole, sizes, room, block_nbytes,
-        entries, tuple(parts),
+        (high, wide), length, columns, block, blocks, held, whole, sizes, block_nbytes, transform,
+        tuple(parts),
     )  # fmt: skip
 
 
@@ -224,23 +228,8 @@ def _reads(depth: Axis, length: int) -> np.ndarray:
 
 def layer(problem: ConvProblem, work: Work) -> Layer:
     """Return what the kernels are told of a problem, or of each of its groups."""
-    small = tables_nbytes(problem, work) <= _KEPT
-    return _kept_layer(problem, work) if small else _layer(problem, work)
-
-
-@lru_cache(maxsize=64)
-def _kept_layer(problem: ConvProblem, work: Work) -> Layer:
-    return _layer(problem, work)
-
-
-def forget() -> None:
-    """Forget how problems were cut up, and their tables."""
-    _cut.cache_clear()
-    _kept_layer.cache_clear()
-
-
-def _layer(problem: ConvProblem, work: Work) -> Layer:
     from npconv.kernels import winograd_layer as kernels
+    from npconv.kernels.winograd_transforms import transforms
 
     tables = _Tables()
     depth = _deep(problem, work, tables)
@@ -249,7 +238,8 @@ def _layer(problem: ConvProblem, work: Work) -> Layer:
         for i, (axis, number) in enumerate(zip(tiled_axes(problem), work.rows, strict=True))
     )
     sizes = problem.group_channels, problem.group_outputs, problem.compute_dtype.type(0)
-    return kernels.Layer(np.concatenate(tables.parts), depth, high, wide, *sizes)
+    made = transforms(work.rows, problem.compute_dtype.char)
+    return kernels.Layer(np.concatenate(tables.parts), depth, high, wide, made, *sizes)
 
 
 class _Tables:
@@ -311,3 +301,6 @@ def tables_nbytes(problem: ConvProblem, work: Work) -> int:
         for i, axis in zip(work.rows, tiled_axes(problem), strict=True)
     )
     return 16 * (entries + 2 * sum(tiles) + (work.length + 1) * depth_axis(problem).taps)
+
+
+forget_when_changed(_cut.cache_clear)

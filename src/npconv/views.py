@@ -19,8 +19,8 @@ class Axes(NamedTuple):
     weight_order: str
     memory: str
     weight_memory: str
-    x_view: tuple[tuple[int, ...], tuple[slice | None, ...]]
-    weight_view: tuple[tuple[int, ...], tuple[slice | None, ...]]
+    x_view: axes.View
+    weight_view: axes.View
     channels_last: bool
     weight_channels_last: bool
 
@@ -46,7 +46,7 @@ def _find_axes(
     )
     return Axes(
         x_letters, letters, order, weight_order, memory, weight_memory,
-        axes.to_canonical(x_letters, order), axes.to_canonical(letters, weight_order),
+        axes.canonical_view(x_letters, order), axes.canonical_view(letters, weight_order),
         many and memory[-1] == "C", taps_first,
     )  # fmt: skip
 

@@ -66,6 +66,9 @@ class Algorithm(Protocol):
     Where it transforms weight first, it also has `pack_weight(problem, weight)`, which returns what
     `forward_packed(problem, x, packed, out)` takes in weight's stead.
 
+    Where it has `COMPILED = True`, its forward methods compute nothing in NumPy for arrays of the
+    compute dtype: they need no BLAS held to one thread, and no warning kept back.
+
     Where it has `ENDS = True`, its forward methods take an Ending as a further argument.  Where it
     SPREADS, they and its gradients may return whether every sum was finite; None says nothing.
     """

@@ -29,6 +29,7 @@ from npconv.problem import ConvProblem
 NAME = "small"
 SPREADS = False
 ENDS = True
+COMPILED = True
 _MOST = 1 << 13  # entries of a table
 _COMPILING = 1e6  # steps
 _NOWHERE = 1 << 60  # the offset of a zero

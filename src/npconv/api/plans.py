@@ -113,8 +113,7 @@ def plan(
     except MemoryError as error:
         raise MemoryError(f"plan: {error}") from None
     letters = (door.axes.x_letters, door.axes.weight_letters)
-    quick = shortcut.make(x, weight, chosen, door)
-    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters, quick)
+    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -135,7 +134,7 @@ class CallablePlan(planner.Plan):
     """A plan that knows the layouts it was made for, so that it can be called on arrays."""
 
     letters: tuple[str, str] = ("NCHW", "OIHW")
-    quick: Shortcut | None = field(default=None, compare=False)
+    quick: list[Shortcut] = field(default_factory=list, init=False, compare=False)
 
     __str__ = planner.Plan.__str__
 
@@ -200,17 +199,21 @@ class CallablePlan(planner.Plan):
         ProblemError where they are others; shapes and errors are otherwise those of `conv`,
         `conv_input_grad` and `conv_weight_grad`.
         """
-        quick = self.quick
-        if quick is not None and out is None and activation is None:
-            known = isinstance(second, PackedWeight) and second.plan is self
-            kernel = second.own if known else second  # type: ignore[union-attr]
-            if (
-                type(first) is type(kernel) is np.ndarray
-                and first.shape == quick.x_shape
-                and kernel.shape == quick.weight_shape
-                and quick.fits(first, kernel, bias)
-            ):
-                return quick(first, kernel, bias)  # type: ignore[arg-type]
+        kernel, packed = second, None
+        if isinstance(second, PackedWeight) and second.plan is self:
+            kernel, packed = second.own, second.packed
+        if type(first) is type(kernel) is np.ndarray:
+            for quick in self.quick:
+                if (
+                    first.shape == quick.first_shape
+                    and kernel.shape == quick.second_shape
+                    and (activation is quick.activation or _same(activation, quick.activation))
+                    and quick.fits(first, kernel, bias, out)
+                ):
+                    made = quick(first, kernel, bias, out, packed)
+                    if made is not None:
+                        return made
+                    break
         problem = self.problem
         layout, weight_layout = self.letters
         order, weight_order = canonical_order(layout)
@@ -227,8 +230,16 @@ class CallablePlan(planner.Plan):
             self._check(door)
             if isinstance(second, PackedWeight):
                 door.packed = second.packed
-            return door.run(self, added, out, activation)
+            result = door.run(self, added, out, activation)
+            found = shortcut.make(first, kernel, self, door, activation)
+            if found is not None:
+                self.quick[:] = shortcut.added(found, self.quick)
+            return result
         except (ProblemError, UnsupportedError) as error:
             shown = second.weight if isinstance(second, PackedWeight) else second
             given = dict(zip(OPERANDS[problem.direction], (first, shown), strict=False))
             raise error.at("plan", facts(given, layout, weight_layout)) from None
+
+
+def _same(activation: Any, known: str | None) -> bool:
+    return type(activation) is str and activation == known

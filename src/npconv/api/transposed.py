@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from npconv.api import shortcut
 from npconv.arguments import bias_array, example, facts
 from npconv.door import Door
 from npconv.dtypes import as_array
@@ -101,6 +102,12 @@ def conv_transpose(
     (8, 32, 28, 28)
     """
     arguments = (stride, padding, output_padding, out_size, dilation, groups)
+    settings = (
+        "transpose", layout, weight_layout, algorithm, precision, activation,
+        *arguments, *(argument.__class__ for argument in arguments),
+    )  # fmt: skip
+    if (made := shortcut.take(x, weight, bias, out, settings)) is not None:
+        return made
     try:
         grad_out, kernel = as_array(x, "x"), as_array(weight, "weight")
         shape, pads = _solve(grad_out, kernel, layout, weight_layout, *arguments)
@@ -113,7 +120,9 @@ def conv_transpose(
             algorithm, None, precision, None if added is None else added.dtype,
             (stride, pads, dilation, groups, "zeros"),
         )  # fmt: skip
-        return door.run(chosen, added, out, activation)
+        result = door.run(chosen, added, out, activation)
+        shortcut.remember(x, weight, chosen, door, settings, activation)
+        return result
     except (ProblemError, UnsupportedError) as error:
         given = {"x": x, "weight": weight}
         raise error.at("conv_transpose", facts(given, layout, weight_layout)) from None

@@ -114,18 +114,22 @@ def folder() -> Path | None:
 
 
 class KernelCache:
-    """What Numba asks for a kernel's machine code, and gives it to: its interface of a cache."""
+    """What Numba asks for a kernel's machine code, and gives it to: its interface of a cache.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    variant: says all that a function made inside another one computes beside what its source says.
+    """
+
+    def __init__(self, function: Callable[..., Any], variant: str = "") -> None:
         code = function.__code__
         self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
         self._stamp = [
             f"{function.__module__}.{function.__qualname__} {code.co_firstlineno}",
             hashlib.sha256(code.co_code).hexdigest(),
             _source_digest(code.co_filename),
+            variant,
         ]
         # What a function made inside another one computes is not known by its source.
-        self._keeps = "<locals>" not in function.__qualname__
+        self._keeps = bool(variant) or "<locals>" not in function.__qualname__
 
     @property
     def cache_path(self) -> str:

@@ -6,155 +6,140 @@ dilation and every padding mode are a matter of the tables; an offset of -1 is a
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from npconv.kernels import simd
 from npconv.kernels.compile import compiled
-from npconv.kernels.planes import transpose
+from npconv.kernels.direct_layer import (
+    Call,
+    Layer,
+    Limits,
+    Room,
+    Sizes,
+    Source,
+    Target,
+    Three,
+    Windows,
+)
+from npconv.kernels.entry import entry
+from npconv.kernels.fields import Grid, cell, nbytes, opened, read, scratch
 from npconv.kernels.products import ROWS, VECTORS, multiply, rows_of
+from npconv.kernels.record import of_type
 from npconv.kernels.tile import Store
 
 copy = simd.copy
 fill = simd.fill
 
 
-class Source(NamedTuple):
-    """Where x is read: its address, bytes from image to image, and an offset for each position.
-
-    depth, height and width are addresses of int64: the byte offset of each padded position of their
-    axis, -1 where there is a zero.  zeros is the address of as many zeros as a tap holds numbers.
-    x holds all that the outputs first to last - 1 of a line read, a pixel `pixel` bytes after the
-    one before it.
-    """
-
-    address: int
-    image: int
-    depth: int
-    height: int
-    width: int
-    zeros: int
-    pixel: int
-    first: int
-    last: int
+@compiled
+def _room(at, sizes, rows, runs, size):
+    """Return the Room at an address."""
+    start = at + rows * sizes.block * size
+    table = start + sizes.block * size
+    out_table = table + 8 * sizes.held * runs * rows
+    row_table = out_table + 8 * sizes.held * rows
+    for i in range(rows):
+        simd.write_int(row_table + 8 * i, at + i * sizes.block * size)
+    return Room(at, start, table, out_table, row_table, row_table + 8 * rows)
 
 
-class Target(NamedTuple):
-    """Where the result is written: its address, and bytes from one output to the next."""
-
-    address: int
-    image: int
-    depth: int
-    height: int
-    width: int
+@entry
+def convolve_float32(record, item, thread):
+    """Write an item of a Layer's result."""
+    _convolve(record, item, thread, np.float32(0))
 
 
-class Windows(NamedTuple):
-    """Outputs, taps, stride and dilation of each of the three axes.
-
-    merged: how many taps of the width count as one, with all their channels: 1, or all of them.
-    """
-
-    out_size: tuple[int, int, int]
-    kernel_size: tuple[int, int, int]
-    stride: tuple[int, int, int]
-    dilation: tuple[int, int, int]
-    merged: int
+@entry
+def convolve_float64(record, item, thread):
+    """Write an item of a Layer's result."""
+    _convolve(record, item, thread, np.float64(0))
 
 
-class Part(NamedTuple):
-    """Which tiles of pixels, and which blocks of output channels, a call computes."""
-
-    first: int
-    last: int
-    first_block: int
-    last_block: int
-
-
-class Room(NamedTuple):
-    """Scratch of one thread: addresses.
-
-    table      (held, runs, rows) int64   addresses in x
-    out_table  (held, rows) int64         addresses in the result
-    row_table  (rows) int64               addresses of the rows of `spare`
-    spare      (rows, block)              what the result does not hold whole
-    patches    (held, rows, merged run)   runs of taps that do not lie side by side in x
-    """
-
-    table: int
-    out_table: int
-    row_table: int
-    spare: int
-    patches: int
+CONVOLVE = {"f": convolve_float32, "d": convolve_float64}
 
 
 @compiled
-def convolve(source, target, windows, part, counts, weights, store, block, scratch):
-    """Write a part of a convolution.
+def _convolve(record, item, thread, zero):
+    """Write an item: its groups one after the other.
 
-    counts (4,): images, channels of x, output channels, tiles whose addresses are held at once.
-    weights: address of (blocks, taps, channels, block); store.start: of a row of so many blocks.
-    scratch: int64, what `Room` lists one after the other; patches only where taps are merged.
+    weights: (groups, blocks, taps, channels, block); bias: (groups, outputs).
     """
-    channels, outputs, held = counts[1], counts[2], counts[3]
-    taps_d, taps_h, taps_w = windows.kernel_size
-    runs = taps_d * taps_h * taps_w // windows.merged
-    inner = windows.merged * channels
-    least, zero = store.least, simd.zero_of(store.least)
-    size = simd.nbytes(zero)
-    rows = rows_of(block, zero)
-    table = scratch.ctypes.data
-    out_table = table + 8 * held * runs * rows
-    row_table = out_table + 8 * held * rows
-    spare = row_table + 8 * rows
-    room = Room(table, out_table, row_table, spare, spare + rows * block * size)
-    for i in range(rows):
-        simd.write_int(row_table + 8 * i, spare + i * block * size)
-    for begin in range(part.first, part.last, held):
-        end = min(begin + held, part.last)
-        _find(source, target, windows, counts, begin * rows, end - begin, rows, room,
-              zero)  # fmt: skip
-        for kb in range(part.first_block, part.last_block):
-            b_at = weights + kb * runs * inner * block * size
-            start = store.start + kb * block * size
-            here = outputs - kb * block
-            for q in range(end - begin):
-                a_rows = table + 8 * q * runs * rows
-                outs = out_table + 8 * q * rows
-                if block <= here:
-                    ends = Store(start, store.streams, least, store.most)
-                    multiply(block, a_rows, runs, inner, 1, b_at, block, inner * block, outs,
-                             kb * block, ends)  # fmt: skip
-                else:
-                    ends = Store(start, 0, least, store.most)
-                    multiply(block, a_rows, runs, inner, 1, b_at, block, inner * block, row_table,
-                             0, ends)  # fmt: skip
-                    for i in range(rows):
-                        copy(simd.read_int(outs + 8 * i) + kb * block * size,
-                             spare + i * block * size, here, zero)  # fmt: skip
-    if store.streams:
+    layer = read(record, Layer)
+    part = cell(layer.grid, item)
+    sizes, windows = layer.sizes, layer.windows
+    size, rows = simd.nbytes(zero), rows_of(sizes.block, zero)
+    taps = windows.kernel_size.depth * windows.kernel_size.height * windows.kernel_size.width
+    at = scratch(record, nbytes(Layer), layer.each, thread)
+    room = _room(at, sizes, rows, taps // windows.merged, size)
+    fill(room.start, sizes.block, zero)
+    matrix = layer.grid.blocks * sizes.block * taps * sizes.channels * size
+    call = layer.call
+    for g in range(part.group, part.last_group):
+        bias = call.bias
+        if bias != 0:
+            bias += g * sizes.outputs * size
+        here = Call(call.x + g * layer.source.group, call.weights + g * matrix,
+                    call.out + g * layer.target.group, bias, call.streams)  # fmt: skip
+        _convolve_group(layer, here, part, room, rows, zero)
+    if call.streams:
         simd.finish_streams()
 
 
 @compiled
-def _find(source, target, windows, counts, first, tiles, rows, room, zero):
+def _convolve_group(layer, call, part, room, rows, zero):
+    """Write one group's tiles and blocks, some tiles at a time."""
+    windows, sizes = layer.windows, layer.sizes
+    taps = windows.kernel_size.depth * windows.kernel_size.height * windows.kernel_size.width
+    runs, inner = taps // windows.merged, windows.merged * sizes.channels
+    block, size = sizes.block, simd.nbytes(zero)
+    least, most = of_type(layer.limits.least, zero), of_type(layer.limits.most, zero)
+    for begin in range(part.tile, part.last_tile, sizes.held):
+        end = min(begin + sizes.held, part.last_tile)
+        _find(layer, call, begin * rows, end - begin, rows, room, zero)
+        for kb in range(part.block, part.last_block):
+            b_at = call.weights + kb * runs * inner * block * size
+            here = min(block, sizes.outputs - kb * block)
+            start = room.start
+            if call.bias != 0:
+                start = call.bias + kb * block * size
+                if here < block:
+                    copy(room.start, start, here, zero)
+                    fill(room.start + here * size, block - here, zero)
+                    start = room.start
+            for q in range(end - begin):
+                a_rows = room.table + 8 * q * runs * rows
+                outs = room.out_table + 8 * q * rows
+                if here == block:
+                    ends = Store(start, call.streams, least, most)
+                    multiply(block, a_rows, runs, inner, 1, b_at, block, inner * block, outs,
+                             kb * block, ends)  # fmt: skip
+                else:
+                    ends = Store(start, 0, least, most)
+                    multiply(block, a_rows, runs, inner, 1, b_at, block, inner * block,
+                             room.row_table, 0, ends)  # fmt: skip
+                    for i in range(rows):
+                        copy(simd.read_int(outs + 8 * i) + kb * block * size,
+                             room.spare + i * block * size, here, zero)  # fmt: skip
+
+
+@compiled
+def _find(layer, call, first, tiles, rows, room, zero):
     """Write the addresses of some tiles of pixels from pixel `first` on, and their patches."""
-    images, channels = counts[0], counts[1]
+    source, target, windows, sizes = layer.source, layer.target, layer.windows, layer.sizes
     pixels_d, pixels_h, pixels_w = windows.out_size
     taps_d, taps_h, taps_w = windows.kernel_size
-    total = images * pixels_d * pixels_h * pixels_w
+    total = sizes.images * pixels_d * pixels_h * pixels_w
     taps = taps_d * taps_h * taps_w
     runs = taps // windows.merged
-    patch = taps * channels * simd.nbytes(zero)
+    patch = taps * sizes.channels * simd.nbytes(zero)
     p = min(first, total - 1)
     w = p % pixels_w
     h = p // pixels_w % pixels_h
     d = p // (pixels_w * pixels_h) % pixels_d
     n = p // (pixels_w * pixels_h * pixels_d)
     left = total - p
-    image = source.address + n * source.image
-    line = target.address + n * target.image + d * target.depth + h * target.height
+    image = call.x + n * source.image
+    line = call.out + n * target.image + d * target.depth + h * target.height
     i = 0
     while i < tiles * rows:
         table = room.table + 8 * (i // rows * rows * runs + i % rows)
@@ -163,7 +148,7 @@ def _find(source, target, windows, counts, first, tiles, rows, room, zero):
         if inside:
             _find_row(source, windows, image, (d, h, w), table, rows, run)
         else:
-            _find_pixel(source, windows, channels, image, (d, h, w), table, rows,
+            _find_pixel(source, windows, sizes.channels, image, (d, h, w), table, rows,
                         room.patches + i * patch, zero)  # fmt: skip
         for j in range(run):
             simd.write_int(room.out_table + 8 * (i + j), line + (w + j) * target.width)
@@ -182,8 +167,8 @@ def _find(source, target, windows, counts, first, tiles, rows, room, zero):
                 if d == pixels_d:
                     d = 0
                     n += 1
-            image = source.address + n * source.image
-            line = target.address + n * target.image + d * target.depth + h * target.height
+            image = call.x + n * source.image
+            line = call.out + n * target.image + d * target.depth + h * target.height
 
 
 @compiled
@@ -249,52 +234,22 @@ def _copy_run(source, left, taps, channels, line, patch, zero):
         patch += channels * size
 
 
-@compiled
-def pack(weight, channel_step, output_step, taps, counts, packed, block, first, last, zero):
-    """Write weight (taps, channels, outputs) as blocks `first` to `last` - 1 of `packed`.
-
-    weight, packed: addresses; steps in bytes; taps: byte offsets; counts (2,): channels, outputs.
-    packed is (blocks, taps, channels, block), zeros after the last output.
-    """
-    channels, outputs = counts[0], counts[1]
-    size = simd.nbytes(zero)
-    row = block * size
-    for kb in range(first, last):
-        here = min(block, outputs - kb * block)
-        read = weight + kb * block * output_step
-        write = packed + kb * len(taps) * channels * row
-        if channel_step == size and output_step != size:
-            for t in range(len(taps)):
-                to = write + t * channels * row
-                transpose(read + taps[t], output_step, here, channels, to, row, zero)
-        else:
-            for c in range(channels):
-                for t in range(len(taps)):
-                    source = read + c * channel_step + taps[t]
-                    to = write + (t * channels + c) * row
-                    if output_step == size:
-                        copy(to, source, here, zero)
-                    else:
-                        simd.gather(to, source, output_step, here, zero)
-        if here < block:
-            for c in range(len(taps) * channels):
-                fill(write + c * row + here * size, block - here, zero)
-
-
 def warm() -> None:
     """Run each kernel once, on one pixel, for each type it is compiled for."""
-    line, taps = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    one = (1, 1, 1)
-    for dtype in (np.float32, np.float64):
-        block = VECTORS * simd.lanes(np.dtype(dtype).name)
-        number = dtype(0)
+    line = np.zeros(1, np.int64)
+    one = Three(1, 1, 1)
+    for dtype in map(np.dtype, CONVOLVE):
+        block = VECTORS * simd.lanes(dtype.name)
         data = np.zeros(block * ROWS, dtype)
         at = data.ctypes.data
-        scratch = np.empty((3 + block) * ROWS, np.int64)
-        counts = np.array([1, 1], np.int64)
-        pack(at, data.itemsize, data.itemsize, taps, counts, at, block, 0, 1, number)
-        counts = np.array([1, 1, 1, 1], np.int64)
-        source, target = Source(at, 0, *[line.ctypes.data] * 3, at, 0, 0, 1), Target(at, 0, 0, 0, 0)
-        windows = Windows(one, one, one, one, 1)
-        store = Store(at, 0, number, number)
-        convolve(source, target, windows, Part(0, 1, 0, 1), counts, at, store, block, scratch)
+        sizes = Sizes(1, 1, 1, block, 1)
+        each = data.itemsize * (ROWS + 1) * block + 8 * 3 * ROWS
+        layer = Layer(
+            Call(at, at, at, 0, 0),
+            Source(0, 0, *[line.ctypes.data] * 3, at, 0, 0, 1),
+            Target(0, 0, 0, 0, 0),
+            Windows(one, one, one, one, 1),
+            sizes, Limits(0.0, 0.0), Grid(1, 1, 1, 1, 1, 1), each,
+        )  # fmt: skip
+        memory = opened(layer, each)
+        CONVOLVE[dtype.char](memory.ctypes.data, 0, 0)

@@ -12,90 +12,151 @@ import numpy as np
 
 from npconv.kernels import simd
 from npconv.kernels.compile import compiled
-from npconv.kernels.products import ROWS, VECTORS, multiply, rows_of
+from npconv.kernels.entry import entry
+from npconv.kernels.fields import Grid, cell, nbytes, read, scratch
+from npconv.kernels.products import multiply, rows_of
+from npconv.kernels.record import of_type
 from npconv.kernels.tile import Store
 
 copy = simd.copy
 fill = simd.fill
 
 
-class Lines(NamedTuple):
-    """Where lines of pixels lie: their address, and bytes to the next image ... pixel."""
+class Call(NamedTuple):
+    """What each call adds: addresses."""
 
-    address: int
+    x: int
+    grad: int
+    sums: int
+
+
+class Lines(NamedTuple):
+    """Where lines of pixels lie: bytes to the next group, image ... pixel."""
+
+    group: int
     image: int
     depth: int
     height: int
     width: int
 
 
-class Part(NamedTuple):
-    """Which lines of pixels, tiles of (tap, channel) rows and blocks of outputs a call computes."""
+class Extent(NamedTuple):
+    """The images, depths, heights and widths of grad_out."""
 
-    line: int
-    last_line: int
-    tile: int
-    last_tile: int
+    images: int
+    depths: int
+    heights: int
+    widths: int
+
+
+class Sizes(NamedTuple):
+    """A group's channels and outputs, the outputs of a block, and lines held at once.
+
+    gathers: whether a block's part of grad_out is gathered; else its outputs fill the blocks, and
+    its lines are evenly apart.  shares: of the lines, each with sums of its own.
+    """
+
+    channels: int
+    outputs: int
     block: int
-    last_block: int
+    held: int
+    gathers: int
+    shares: int
+
+
+class Layer(NamedTuple):
+    """The record of a weight gradient.
+
+    taps: the address of so many offsets in x.  The grid is a group's, of `items`: of lines of
+    pixels, tiles of (tap, channel) rows and blocks of outputs.  each: bytes of a thread's scratch,
+    which is a block of zeros, lines of grad_out (an item's blocks, held, widths, block), and the
+    addresses of (held + 1, rows).
+    """
+
+    call: Call
+    x: Lines
+    grad: Lines
+    extent: Extent
+    sizes: Sizes
+    taps: int
+    tap_count: int
+    grid: Grid
+    items: int
+    each: int
+
+
+class Total(NamedTuple):
+    """The record of sums over shares: groups, shares, elements of each, and how many items."""
+
+    sums: int
+    groups: int
+    shares: int
+    elements: int
+    items: int
 
 
 @compiled
-def weight_gradient(x, grad, taps, size, counts, sums, part, block, scratch, zero):
-    """Add to a part of sums (taps * channels, blocks * block) x at each tap times grad.
+def _add_part(record, item, thread, zero):
+    """Write the sums of an item: (taps * channels, blocks * block), x at each tap times grad_out.
 
-    x, grad: Lines, of the pixels that the first tap meets and of grad_out.  taps: byte offsets in
-    x.  size: images, depths, heights and widths of grad_out.  counts (5,): channels, outputs, lines
-    held at once, blocks, and whether grad_out is gathered in blocks; else its outputs fill them,
-    and its lines are evenly apart.  sums: address, with so many rows that they fill tiles.
-    scratch: int64, (held + 1)*rows entries, then (part's blocks, held, width, block) elements
-    where grad_out is gathered.
+    There are so many rows that they fill tiles.
     """
-    channels, outputs, held, blocks, gathers = counts[0], counts[1], counts[2], counts[3], counts[4]
-    widths = size[3]
-    nbytes = simd.nbytes(zero)
+    layer = read(record, Layer)
+    sizes, grid, x, grad = layer.sizes, layer.grid, layer.x, layer.grad
+    group, number = item // layer.items, item % layer.items
+    part = cell(grid, number)
+    channels, held, block, widths = sizes.channels, sizes.held, sizes.block, layer.extent.widths
+    size = simd.nbytes(zero)
     rows = rows_of(block, zero)
-    table = scratch.ctypes.data
-    out_table = table + 8 * held * rows
-    panels = out_table + 8 * rows
-    out_row = block * nbytes
+    out_row = block * size
     panel = held * widths * out_row
-    total = len(taps) * channels
-    store = Store(0, 0, zero, zero)
+    zeros = scratch(record, nbytes(Layer), layer.each, thread)
+    panels = zeros + out_row
+    table = panels + sizes.gathers * (part.last_block - part.block) * panel
+    out_table = table + 8 * held * rows
+    fill(zeros, block, zero)
+    total = layer.tap_count * channels
+    share = group * sizes.shares + number * (sizes.shares > 1)
+    sums = layer.call.sums + share * grid.tiles * rows * grid.blocks * out_row
+    x_begin, grad_begin = layer.call.x + group * x.group, layer.call.grad + group * grad.group
+    most = of_type(np.inf, zero)
+    store = Store(zeros, 0, -most, most)
     b_step, b_outer, b_block = block, widths * block, panel
-    if not gathers:
-        b_step, b_outer, b_block = grad.width // nbytes, grad.height // nbytes, out_row
-    for begin in range(part.line, part.last_line, held):
-        count = min(held, part.last_line - begin)
+    if not sizes.gathers:
+        b_step, b_outer, b_block = grad.width // size, grad.height // size, out_row
+    for begin in range(part.group, part.last_group, held):
+        count = min(held, part.last_group - begin)
         b = panels - part.block * panel
-        if not gathers:
-            b = grad.address + begin * grad.height
-        for line in range(count * gathers):
-            at = grad.address + _line(grad, size, begin + line)
+        if not sizes.gathers:
+            b = grad_begin + begin * grad.height
+        for line in range(count * sizes.gathers):
+            at = grad_begin + _line(grad, layer.extent, begin + line)
             to = panels + line * widths * out_row
             for kb in range(part.block, part.last_block):
-                here = min(block, outputs - kb * block)
+                here = min(block, sizes.outputs - kb * block)
                 _gather(to, at + kb * out_row, grad.width, widths, here, block, zero)
                 to += panel
         for q in range(part.tile, part.last_tile):
             for line in range(count):
-                at = x.address + _line(x, size, begin + line)
+                at = x_begin + _line(x, layer.extent, begin + line)
                 for i in range(rows):
                     row = min(q * rows + i, total - 1)
-                    place = at + taps[row // channels] + row % channels * nbytes
+                    place = at + simd.read_int(layer.taps + 8 * (row // channels))
+                    place += row % channels * size
                     simd.write_int(table + 8 * (line * rows + i), place)
             for kb in range(part.block, part.last_block):
                 for i in range(rows):
-                    at = sums + ((q * rows + i) * blocks + kb) * out_row
+                    at = sums + ((q * rows + i) * grid.blocks + kb) * out_row
                     simd.write_int(out_table + 8 * i, at)
-                multiply(block, table, count, widths, x.width // nbytes, b + kb * b_block, b_step,
+                multiply(block, table, count, widths, x.width // size, b + kb * b_block, b_step,
                          b_outer, out_table, 0, store)  # fmt: skip
+        store = Store(0, 0, -most, most)
 
 
 @compiled
-def _line(lines, size, number):
+def _line(lines, extent, number):
     """Return how many bytes after the first pixel a line begins."""
-    _, depths, heights, _ = size
+    depths, heights = extent.depths, extent.heights
     n, d, h = number // (depths * heights), number // heights % depths, number % heights
     return n * lines.image + d * lines.depth + h * lines.height
 
@@ -103,29 +164,64 @@ def _line(lines, size, number):
 @compiled
 def _gather(to, source, step, count, here, block, zero):
     """Copy `here` outputs of each of `count` pixels to rows of a block, zeros after them."""
-    nbytes = simd.nbytes(zero)
+    size = simd.nbytes(zero)
     lanes = simd.width(zero)
     for _ in range(count):
         if here == block:
             for v in range(0, block, lanes):
-                simd.copy_vector(to + v * nbytes, source + v * nbytes, zero)
+                simd.copy_vector(to + v * size, source + v * size, zero)
         else:
             copy(to, source, here, zero)
-            fill(to + here * nbytes, block - here, zero)
-        to += block * nbytes
+            fill(to + here * size, block - here, zero)
+        to += block * size
         source += step
 
 
+@compiled
+def _add_shares(record, item, zero):
+    """Add to the first share's sums the others', one after the other: an item's part of these."""
+    total = read(record, Total)
+    lanes, size = simd.width(zero), simd.nbytes(zero)
+    vectors = total.elements // lanes
+    nbytes = total.elements * size
+    first = item * total.groups * vectors // total.items
+    last = (item + 1) * total.groups * vectors // total.items
+    for v in range(first, last):
+        at = total.sums + v // vectors * total.shares * nbytes + v % vectors * lanes * size
+        for share in range(1, total.shares):
+            simd.add_vector(at, at + share * nbytes, zero)
+
+
+@entry
+def accumulate_single(record, item, thread):
+    """Write an item of a Layer's sums."""
+    _add_part(record, item, thread, np.float32(0))
+
+
+@entry
+def accumulate_double(record, item, thread):
+    """Do the same in float64."""
+    _add_part(record, item, thread, np.float64(0))
+
+
+@entry
+def add_single(record, item, thread):
+    """Add up an item of a Total."""
+    _add_shares(record, item, np.float32(0))
+
+
+@entry
+def add_double(record, item, thread):
+    """Do the same in float64."""
+    _add_shares(record, item, np.float64(0))
+
+
+ACCUMULATE = {"f": accumulate_single, "d": accumulate_double}
+ADD = {"f": add_single, "d": add_double}
+
+
 def warm() -> None:
-    """Run the kernel once, on one pixel, for each type it is compiled for."""
-    taps = np.zeros(1, np.int64)
-    for dtype in (np.float32, np.float64):
-        block = VECTORS * simd.lanes(np.dtype(dtype).name)
-        data = np.zeros(block * ROWS, dtype)
-        lines = Lines(data.ctypes.data, 0, 0, 0, 0)
-        scratch = np.empty(2 * ROWS + block, np.int64)
-        counts = np.array([1, 1, 1, 1, 1], np.int64)
-        weight_gradient(
-            lines, lines, taps, (1, 1, 1, 1), counts, data.ctypes.data, Part(0, 1, 0, 1, 0, 1),
-            block, scratch, dtype(0),
-        )  # fmt: skip
+    """Have each entry compiled, or loaded."""
+    for entries in (ACCUMULATE, ADD):
+        for one in entries.values():
+            one.prepare()

@@ -1,7 +1,7 @@
 """Small constant matrices applied to vectors: the transforms of Winograd convolution.
 
-A transform of two axes is a sandwich, Y = M X N': first M down the columns, then N along the rows.
-Each side comes from the same table of matrices, so that any two algorithms of toom.py go together.
+A transform is a sandwich, Y = M X N': M down the columns, then N along the rows.  Between the two
+nothing is stored but what the registers cannot hold.
 """
 
 from __future__ import annotations
@@ -16,66 +16,63 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from npconv.kernels import simd, toom
-from npconv.kernels.compile import compiled
+from npconv.kernels import simd
 from npconv.kernels.tile import Store
 
 Matrix = Sequence[Sequence[Fraction]]
 
 
-def make_transform(matrices: Callable[[], Sequence[Matrix]]) -> Callable[..., None]:
-    """Return an intrinsic that applies one of some matrices to vectors.
+def make_sandwich(high: Matrix, wide: Matrix) -> Callable[..., None]:
+    """Return an intrinsic that applies two matrices to vectors.
 
     ::
 
-        transform(number, count, source, step, onward, target, to_step, to_onward, like)
+        sandwich(source, row, column, target, to_row, to_column, like)
 
-        y[i] = sum over j of matrices()[number][i][j] * x[j]
+        y[i][j] = sum over p, q of high[i][p] * wide[j][q] * x[p][q]
 
-    x[j] is the vector at source + j*step, y[i] that at target + i*to_step, all in bytes.  This is
-    done `count` times, each `onward` and `to_onward` bytes further.  count is at least 1.
+    x[p][q] is the vector at source + p*row + q*column, y[i][j] that at target + i*to_row +
+    j*to_column, all in bytes.
     """
 
     @intrinsic
-    def transform(
-        context: Any, number: Any, count: Any, source: Any, step: Any, onward: Any, target: Any,
-        to_step: Any, to_onward: Any, like: Any,
+    def sandwich(
+        context: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any, to_column: Any,
+        like: Any,
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-            number, *places, _ = given
-            _emit_choice(builder, matrices(), number, like.name, places)
+            _emit(simd.Vectors(builder, like.name), high, wide, None, *given[:-1])
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 8, like), emit
+        return types.void(*[types.int64] * 6, like), emit
 
-    return transform
+    return sandwich
 
 
-def make_ending(matrices: Callable[[], Sequence[Matrix]]) -> Callable[..., None]:
-    """Return an intrinsic that applies one of some matrices to sums, and ends them.
+def make_ending(high: Matrix, wide: Matrix) -> Callable[..., None]:
+    """Return an intrinsic that applies two matrices to sums, and ends them.
 
     ::
 
-        ending(number, count, source, step, onward, target, to_step, to_onward, seen, store)
+        ending(source, row, column, target, to_row, to_column, seen, store)
 
-    Like make_transform's, but that y is stored as `store`, a tile.Store whose start is not 0, says.
+    Like make_sandwich's, but that y is stored as `store`, a tile.Store whose start is not 0, says.
     `seen` is the address of a vector that a NaN or Inf among the sums, before that, turns to NaN.
     """
 
     @intrinsic
     def ending(
-        context: Any, number: Any, count: Any, source: Any, step: Any, onward: Any, target: Any,
-        to_step: Any, to_onward: Any, seen: Any, store: Any,
+        context: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any, to_column: Any,
+        seen: Any, store: Any,
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-            number, *places, seen, how = given
+            *places, seen, how = given
             how = Store(*(builder.extract_value(how, i) for i in range(len(Store._fields))))
-            name = store.types[Store._fields.index("least")].name
-            end = _End(simd.Vectors(builder, name), seen, how)
-            _emit_choice(builder, matrices(), number, name, places, end)
+            do = simd.Vectors(builder, store.types[Store._fields.index("least")].name)
+            _emit(do, high, wide, _End(do, seen, how), *places)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 9, store), emit
+        return types.void(*[types.int64] * 7, store), emit
 
     return ending
 
@@ -87,70 +84,49 @@ class _End:
         self.seen = seen
         self.start = do.load(store.start)
         self.least, self.most = do.spread(store.least), do.spread(store.most)
+        self.streams = do.builder.icmp_signed("!=", store.streams, do.integer(0))
 
-    def apply(self, do: simd.Vectors, value: Any) -> Any:
-        """Return what is stored of a sum."""
+    def store(self, do: simd.Vectors, sums: Sequence[tuple[Any, Any]]) -> None:
+        """Store (sum, address) pairs, ended."""
+        ended = [(self._apply(do, value), at) for value, at in sums]
+        with do.builder.if_else(self.streams) as (stream, keep):
+            for way, store in ((stream, do.stream), (keep, do.store)):
+                with way:
+                    for value, at in ended:
+                        store(value, at)
+
+    def _apply(self, do: simd.Vectors, value: Any) -> Any:
         return do.at_most(do.at_least(do.builder.fadd(value, self.start), self.least), self.most)
 
 
-def _emit_choice(
-    builder: Any, matrices: Sequence[Matrix], number: Any, name: str, places: Sequence[Any],
-    ending: _End | None = None,
+def _emit(
+    do: simd.Vectors, high: Matrix, wide: Matrix, ending: _End | None, source: Any, row: Any,
+    column: Any, target: Any, to_row: Any, to_column: Any,
 ) -> None:  # fmt: skip
-    end = builder.append_basic_block("end")
-    choice = builder.switch(number, end)
-    blocks: dict[Any, Any] = {}
-    for i, matrix in enumerate(matrices):
-        key = tuple(map(tuple, matrix))
-        if key not in blocks:
-            blocks[key] = builder.append_basic_block("matrix")
-            builder.position_at_end(blocks[key])
-            _emit_loop(simd.Vectors(builder, name), matrix, end, ending, *places)
-        choice.add_case(ir.Constant(simd.INT, i), blocks[key])
-    builder.position_at_end(end)
+    def at(start: Any, step: Any, count: int) -> Any:
+        return do.builder.add(start, do.builder.mul(step, do.integer(count)))
+
+    columns = []
+    for q in range(len(wide[0])):
+        top = at(source, column, q)
+        columns.append(apply(do, high, [do.load(at(top, row, p)) for p in range(len(high[0]))]))
+    seen = do.zero
+    for i in range(len(high)):
+        results = apply(do, wide, [one[i] for one in columns])
+        left = at(target, to_row, i)
+        places = [at(left, to_column, j) for j in range(len(wide))]
+        if ending is None:
+            for value, where in zip(results, places, strict=True):
+                do.store(value, where)
+        else:
+            for value in results:
+                seen = do.fma(value, do.zero, seen)
+            ending.store(do, list(zip(results, places, strict=True)))
+    if ending is not None:
+        do.store(do.builder.fadd(do.load(ending.seen), seen), ending.seen)
 
 
-def _emit_loop(
-    do: simd.Vectors, matrix: Matrix, end: Any, ending: _End | None, count: Any, source: Any,
-    step: Any, onward: Any, target: Any, to_step: Any, to_onward: Any,
-) -> None:  # fmt: skip
-    builder = do.builder
-    before = builder.block
-    again, last = builder.append_basic_block("again"), builder.append_basic_block("last")
-    builder.branch(again)
-    builder.position_at_end(again)
-    done, read, write = (builder.phi(simd.INT) for _ in range(3))
-    # A sum each, so that none waits for another's.
-    seen = [builder.phi(do.vector) for _ in matrix] if ending else []
-    for phi, value in ((done, do.integer(0)), (read, source), (write, target)):
-        phi.add_incoming(value, before)
-    for phi in seen:
-        phi.add_incoming(do.zero, before)
-    vectors = [
-        do.load(builder.add(read, builder.mul(step, do.integer(j)))) for j in range(len(matrix[0]))
-    ]
-    results = _apply(do, matrix, vectors)
-    following = builder.add(done, do.integer(1))
-    done.add_incoming(following, again)
-    read.add_incoming(builder.add(read, onward), again)
-    write.add_incoming(builder.add(write, to_onward), again)
-    looked = [do.fma(value, do.zero, phi) for value, phi in zip(results, seen, strict=bool(seen))]
-    for phi, value in zip(seen, looked, strict=True):
-        phi.add_incoming(value, again)
-    for i, value in enumerate(results):
-        stored = ending.apply(do, value) if ending else value
-        do.store(stored, builder.add(write, builder.mul(to_step, do.integer(i))))
-    builder.cbranch(builder.icmp_signed("<", following, count), again, last)
-    builder.position_at_end(last)
-    if ending:
-        total = do.load(ending.seen)
-        for value in looked:
-            total = builder.fadd(total, value)
-        do.store(total, ending.seen)
-    builder.branch(end)
-
-
-def _apply(do: simd.Vectors, matrix: Matrix, vectors: Sequence[Any]) -> list[Any]:
+def apply(do: simd.Vectors, matrix: Matrix, vectors: Sequence[Any]) -> list[Any]:
     """Return the matrix's product; what points of opposite sign have in common is added once."""
     columns = [list(column) for column in zip(*matrix, strict=True)]
     vectors = list(vectors)
@@ -231,34 +207,3 @@ def expect(context: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), emit
-
-
-_into = make_transform(lambda: [axis.input for axis in toom.axes()])
-_of_kernel = make_transform(lambda: [axis.kernel for axis in toom.axes()])
-_out_of = make_transform(lambda: [axis.output for axis in toom.axes()])
-_to_end = make_ending(lambda: [axis.output for axis in toom.axes()])
-
-
-# Functions, so that the code for all the matrices is compiled once.
-@compiled
-def into(number, count, source, step, onward, target, to_step, to_onward, like):
-    """Apply B of a row of toom.ROWS: see make_transform."""
-    _into(number, count, source, step, onward, target, to_step, to_onward, like)
-
-
-@compiled
-def of_kernel(number, count, source, step, onward, target, to_step, to_onward, like):
-    """Apply G."""
-    _of_kernel(number, count, source, step, onward, target, to_step, to_onward, like)
-
-
-@compiled
-def out_of(number, count, source, step, onward, target, to_step, to_onward, like):
-    """Apply A."""
-    _out_of(number, count, source, step, onward, target, to_step, to_onward, like)
-
-
-@compiled
-def to_end(number, count, source, step, onward, target, to_step, to_onward, seen, store):
-    """Apply A, and end the sums: see make_ending."""
-    _to_end(number, count, source, step, onward, target, to_step, to_onward, seen, store)

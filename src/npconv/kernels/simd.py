@@ -1,4 +1,4 @@
-"""Vector code for Numba: what a CPU's registers hold, loads, stores and transposes.
+"""Vector code for Numba: what a CPU's registers hold, loads and stores.
 
 Everything here emits LLVM instructions.  Addresses are int64, steps are in elements, and nothing is
 checked: the callers say what they may touch.
@@ -182,47 +182,6 @@ def one_of(context: Any, like: Any) -> Any:
 
 
 @intrinsic
-def transpose_square(
-    context: Any, source: Any, source_step: Any, target: Any, target_step: Any, like: Any
-) -> Any:
-    """Write target[j, i] = source[i, j] of a square of vectors; steps are bytes from row to row."""
-
-    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-        read, read_step, write, write_step, _ = given
-        do = Vectors(builder, like.name)
-        count = do.lanes
-        rows = []
-        for _ in range(count):
-            rows.append(do.load(read))
-            read = builder.add(read, read_step)
-        half = count // 2
-        while half:
-            # Exchange the off-diagonal squares of side `half` of each pair of rows.
-            for i in range(count):
-                if not i & half:
-                    rows[i], rows[i + half] = _exchange(do, rows[i], rows[i + half], half)
-            half //= 2
-        for row in rows:
-            do.store(row, write)
-            write = builder.add(write, write_step)
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * 4, like), emit
-
-
-def _exchange(do: Vectors, upper: Any, lower: Any, half: int) -> tuple[Any, Any]:
-    """Return two rows with the right squares of one and the left squares of the other exchanged."""
-    count = do.lanes
-    kept = [lane if not lane & half else count + lane - half for lane in range(count)]
-    other = [lane + half if not lane & half else count + lane for lane in range(count)]
-    mask = ir.VectorType(_SMALL, count)
-    return (
-        do.builder.shuffle_vector(upper, lower, ir.Constant(mask, kept)),
-        do.builder.shuffle_vector(upper, lower, ir.Constant(mask, other)),
-    )
-
-
-@intrinsic
 def load(context: Any, address: Any, like: Any) -> Any:
     """Return the element at an address, of the type of `like`."""
 
@@ -272,6 +231,18 @@ def copy_vector(context: Any, to: Any, source: Any, like: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
         do = Vectors(builder, like.name)
         do.store(do.load(given[1]), given[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, like), emit
+
+
+@intrinsic
+def add_vector(context: Any, to: Any, source: Any, like: Any) -> Any:
+    """Add one vector to another, both at addresses."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        do = Vectors(builder, like.name)
+        do.store(builder.fadd(do.load(given[0]), do.load(given[1])), given[0])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, like), emit

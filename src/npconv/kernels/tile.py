@@ -14,8 +14,9 @@ from npconv.kernels.simd import INT, Vectors
 class Store(NamedTuple):
     """How a tile's sums are stored.
 
-    start    0 adds them to what is there; else the address of a row that is added to each sum, and
-             the result is clamped to least .. most (a NaN stays one)
+    start    0 adds them to what is there; else the address of what is added to each sum, one number
+             for each column (or row, see `make_tile`), and the result is clamped to least .. most
+             (a NaN stays one)
     streams  whether they go past the caches: whole vectors, aligned, that nobody reads soon
     """
 
@@ -25,8 +26,8 @@ class Store(NamedTuple):
     most: float
 
 
-def make_tile(rows: int, vectors: int) -> Callable[..., None]:
-    """Return the register tile, an intrinsic.
+def make_tile(rows: int, vectors: int, row_starts: bool = False) -> Callable[..., None]:
+    """Return the register tile, an intrinsic; row_starts: store.start has a number for each row.
 
     ::
 
@@ -49,7 +50,7 @@ def make_tile(rows: int, vectors: int) -> Callable[..., None]:
             *numbers, how = given
             how = Store(*(builder.extract_value(how, i) for i in range(len(Store._fields))))
             do = Vectors(builder, store.types[Store._fields.index("least")].name)
-            _emit_tile(do, rows, vectors, *numbers, how)
+            _emit_tile(do, rows, vectors, row_starts, *numbers, how)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 9, store), emit
@@ -58,8 +59,8 @@ def make_tile(rows: int, vectors: int) -> Callable[..., None]:
 
 
 def _emit_tile(
-    do: Vectors, rows: int, vectors: int, table: Any, outer: Any, inner: Any, a_step: Any,
-    b: Any, b_step: Any, b_outer: Any, out: Any, column: Any, store: Store,
+    do: Vectors, rows: int, vectors: int, row_starts: bool, table: Any, outer: Any, inner: Any,
+    a_step: Any, b: Any, b_step: Any, b_outer: Any, out: Any, column: Any, store: Store,
 ) -> None:  # fmt: skip
     builder = do.builder
     one, width = do.integer(1), do.lanes
@@ -120,16 +121,15 @@ def _emit_tile(
     out_rows = [
         do.at(builder.load(builder.gep(out_entries, [do.integer(i)])), column) for i in range(rows)
     ]
-    _emit_store(do, new, out_rows, store)
+    _emit_store(do, new, out_rows, store, row_starts)
 
 
 def _emit_store(
-    do: Vectors, sums: dict[tuple[int, int], Any], rows: list[Any], store: Store
+    do: Vectors, sums: dict[tuple[int, int], Any], rows: list[Any], store: Store, row_starts: bool
 ) -> None:
     """Store the vectors (row, vector) of a tile at the addresses of its rows."""
     builder = do.builder
     where = {(i, v): do.at(rows[i], do.integer(v * do.lanes)) for i, v in sums}
-    columns = sorted({v for _, v in sums})
 
     adds = builder.icmp_signed("==", store.start, do.integer(0))
     with builder.if_else(adds) as (add, end):
@@ -138,10 +138,10 @@ def _emit_store(
                 do.store(builder.fadd(value, do.load(where[at])), where[at])
         with end:
             least, most = do.spread(store.least), do.spread(store.most)
-            starts = [do.load(do.at(store.start, do.integer(v * do.lanes))) for v in columns]
+            starts = {at: _emit_start(do, store, *at, row_starts) for at in sums}
             ended = {
-                (i, v): do.at_most(do.at_least(builder.fadd(value, starts[v]), least), most)
-                for (i, v), value in sums.items()
+                at: do.at_most(do.at_least(builder.fadd(value, starts[at]), least), most)
+                for at, value in sums.items()
             }
             streams = builder.icmp_signed("!=", store.streams, do.integer(0))
             with builder.if_else(streams) as (stream, keep):
@@ -149,3 +149,10 @@ def _emit_store(
                     with way:
                         for at, value in ended.items():
                             stores(value, where[at])
+
+
+def _emit_start(do: Vectors, store: Store, row: int, vector: int, row_starts: bool) -> Any:
+    """Return what is added to a vector of a row; LLVM keeps one of those that are the same."""
+    if row_starts:
+        return do.spread(do.load_one(do.at(store.start, do.integer(row))))
+    return do.load(do.at(store.start, do.integer(vector * do.lanes)))

@@ -101,13 +101,13 @@ class Desk(NamedTuple):
     patch   address of a tile that an operand does not hold whole, (reads, reads, filled)
     middle  address of what stands between the two sides of a transform
     zeros   address of a block
-    table   addresses: int64, twice as many as the rows of the sums
+    table   address of so many addresses: twice as many as the rows of the sums
     """
 
     patch: int
     middle: int
     zeros: int
-    table: np.ndarray
+    table: int
 
 
 class Part(NamedTuple):

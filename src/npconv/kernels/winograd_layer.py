@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npconv.kernels import simd
+from npconv.kernels.winograd_transforms import Transforms
 
 LINE = 64  # bytes of a cache line: no vector of the scratch crosses one
 ROWS, VECTORS = simd.tile_size()
@@ -83,6 +84,7 @@ class Layer(NamedTuple):
     depth: Depth
     high: Side
     wide: Side
+    transforms: Transforms
     channels: int
     outputs: int
     zero: float  # of the elements' type
@@ -94,26 +96,28 @@ class Room(NamedTuple):
     values    (planes, held * reads, channels)  the transformed columns of a block
     products  (planes, rows, block)     their products with a block of the weights
     patch     (span, span) vectors      a tile that x does not hold whole
-    middle    (products, span) vectors  between the two sides of a sandwich
     spare     (outputs, outputs) vectors, what out does not hold whole
     zeros     (block or channels)
     seen      (vector) NaN after a sum that is not finite
+    table     (planes * taps + 1, rows) int64  where the products' rows are read, and written
+    goals     (rows, 3) int64           where a tile's outputs go, and how many rows and columns
     """
 
     values: int
     products: int
     patch: int
-    middle: int
     spare: int
     zeros: int
     seen: int
+    table: int
+    goals: int
     value_plane: int
     product_plane: int
     held: int
 
 
 class Part(NamedTuple):
-    """Which columns of tiles, and which blocks of outputs, a call computes."""
+    """Which columns of tiles, and which blocks of outputs, are computed."""
 
     first: int
     last: int
@@ -126,11 +130,13 @@ class Sizes(NamedTuple):
 
     spans: tuple[int, int]
     outputs: tuple[int, int]
+    taps: int
     length: int
     channels: int
     held: int
     plane: int
     itemsize: int
+    shared: bool  # whether the values lie elsewhere
 
 
 def value_plane(channels: int, rows: int, itemsize: int) -> int:
@@ -144,26 +150,24 @@ def rows_of(length: int, held: int) -> int:
     return -(-length * held // ROWS) * ROWS
 
 
-def room(address: int, sizes: Sizes, values: int = 0) -> tuple[Room, int]:
-    """Return the Room at an address, a multiple of LINE, and its bytes.
-
-    The values lie at the address `values` where that is not 0.
-    """
+def room(sizes: Sizes) -> tuple[Room, int]:
+    """Return the Room that begins at address 0, and its bytes, a multiple of LINE."""
     vector = simd.MACHINE.vector_nbytes
     block = VECTORS * vector
     planes = sizes.spans[0] * sizes.spans[1]
-    product_plane = rows_of(sizes.length, sizes.held) * block + vector
+    rows = rows_of(sizes.length, sizes.held)
+    product_plane = rows * block + vector
     lengths = (
-        0 if values else planes * sizes.plane,
+        0 if sizes.shared else planes * sizes.plane,
         planes * product_plane,
-        planes * vector,
         planes * vector,
         sizes.outputs[0] * sizes.outputs[1] * vector,
         max(block, sizes.channels * sizes.itemsize),
         vector,
+        8 * (planes * sizes.taps + 1) * rows,
+        8 * 3 * rows,
     )
-    starts = [address]
+    starts = [0]
     for length in lengths:
         starts.append(starts[-1] + -(-length // LINE) * LINE)
-    places = (values or starts[0], *starts[1:-1])
-    return Room(*places, sizes.plane, product_plane, sizes.held), starts[-1] - address
+    return Room(*starts[:-1], sizes.plane, product_plane, sizes.held), starts[-1]

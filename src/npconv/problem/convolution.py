@@ -117,6 +117,10 @@ class ConvProblem:
     def _hash(self) -> int:
         return hash(tuple(getattr(self, name) for name in self.__dataclass_fields__))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: text has another hash in another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
     @property
     def ndim(self) -> int:
         """Number of spatial axes."""

@@ -9,6 +9,7 @@ from npconv.threads.count import (
     set_num_threads,
 )
 from npconv.threads.pool import for_each
+from npconv.threads.team import share, sharers
 
 __all__ = [
     "for_each",
@@ -18,4 +19,6 @@ __all__ = [
     "num_threads",
     "serial_blas",
     "set_num_threads",
+    "share",
+    "sharers",
 ]

@@ -13,11 +13,11 @@ import ctypes
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from npconv.threads.blas import serial_worker
 from npconv.threads.count import num_threads
@@ -37,7 +37,7 @@ def for_each(items: Iterable[_T], step: Callable[[_T], None]) -> None:
         step(queue.pop())
         return
     helpers = min(num_threads(), len(queue)) - 1
-    if helpers < 1 or getattr(_here, "working", False):
+    if helpers < 1 or working():
         for item in queue:
             step(item)
         return
@@ -53,6 +53,11 @@ def for_each(items: Iterable[_T], step: Callable[[_T], None]) -> None:
         _end(job)
     if job.errors:
         raise job.errors.pop()
+
+
+def working() -> bool:
+    """Return whether this thread is at work that is shared already."""
+    return getattr(_here, "working", False)
 
 
 class _Job:
@@ -188,7 +193,21 @@ def _this_cpu() -> int:
     return -1 if getcpu is None else getcpu()
 
 
-def _keep_off(worker: _Worker, cpu: int) -> None:
+class _Kept(Protocol):
+    avoided: int
+
+    @property
+    def native_id(self) -> int | None: ...
+
+
+def keep_off(workers: Sequence[_Kept]) -> None:
+    """Keep workers off the CPU of this thread: Linux may wake them there, behind it."""
+    cpu = _this_cpu()
+    for worker in workers:
+        _keep_off(worker, cpu)
+
+
+def _keep_off(worker: _Kept, cpu: int) -> None:
     """Keep a worker off the caller's CPU: Linux may wake it there, behind the caller."""
     if cpu in (-1, worker.avoided) or worker.native_id is None:
         return

@@ -30,6 +30,7 @@ from npconv.algorithms.indirect.sums import cost, forward, forward_packed, pack_
 from npconv.algorithms.indirect.weights import weight_grad, weight_grad_cost
 
 __all__ = [
+    "COMPILED",
     "ENDS",
     "FILLED_NBYTES",
     "NAME",
@@ -46,4 +47,5 @@ __all__ = [
 NAME = "indirect"
 SPREADS = False
 ENDS = True
+COMPILED = True
 FILLED_NBYTES = 64  # of outputs, that cost as much as one

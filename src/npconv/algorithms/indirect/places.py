@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from npconv import arrays, borders, compiler
 from npconv.problem import ConvProblem
 
-SHARES = 8  # of the pixels, or of the outputs
+if TYPE_CHECKING:
+    from npconv.kernels.fields import Grid
+
+SHARES = 8  # of the work
 _REACH = 1 << 24  # positions along an axis
 _LITTLE = 1 << 20  # multiply-adds
 _COMPILING = 1e6  # steps
-_KERNELS = ("direct", "pointwise", "gradient")
+_KERNELS = ("blocks", "direct", "pointwise", "gradient")
 
 
 def why_not(problem: ConvProblem) -> str:
@@ -41,15 +45,36 @@ def three(values: Sequence[int], fill: int = 1) -> tuple[int, int, int]:
     return depth, height, width
 
 
-def parts(problem: ConvProblem, tiles: int, blocks: int) -> list[tuple[int, int, int, int]]:
-    """Return (tiles, blocks) to share out: by pixels, or by outputs where pixels are few."""
-    macs = problem.macs // problem.groups
-    shares = max(min(macs // arrays.WORTH_SHARING * 2, SHARES), 1)
-    if tiles >= 2 * shares or tiles >= blocks:
-        each = -(-tiles // min(shares, tiles))
-        return [(a, min(a + each, tiles), 0, blocks) for a in range(0, tiles, each)]
-    each = -(-blocks // min(shares, blocks))
-    return [(0, tiles, a, min(a + each, blocks)) for a in range(0, blocks, each)]
+def grid(problem: ConvProblem, tiles: int, blocks: int, worth: int) -> Grid:
+    """Return how groups of so many tiles of pixels and blocks of outputs are shared out.
+
+    By whole groups where these are many or small, else each group's by pixels, or by outputs where
+    pixels are few.
+    """
+    from npconv.kernels.fields import Grid
+
+    groups, each = _shares(problem, worth)
+    if each == 1:
+        return Grid(problem.groups, tiles, blocks, groups, tiles, blocks)
+    if tiles >= 2 * each or tiles >= blocks:
+        return Grid(problem.groups, tiles, blocks, 1, -(-tiles // min(each, tiles)), blocks)
+    return Grid(problem.groups, tiles, blocks, 1, tiles, -(-blocks // min(each, blocks)))
+
+
+def helpers(problem: ConvProblem) -> int:
+    """Return how many threads find work beside the first, at most."""
+    groups, each = _shares(problem, arrays.WORTH_SHARING)
+    return -(-problem.groups // groups) * each - 1
+
+
+def _shares(problem: ConvProblem, worth: int) -> tuple[int, int]:
+    """Return how many groups are one share, and into how many each is cut.
+
+    worth: the multiply-adds that a share should have.
+    """
+    shares = max(min(problem.macs // worth * 2, SHARES), 1)
+    each = -(-shares // problem.groups)
+    return (-(-problem.groups // shares), 1) if each == 1 else (1, each)
 
 
 def offsets(problem: ConvProblem, axis: int, stride: int) -> np.ndarray:

@@ -6,19 +6,21 @@ So neither x nor out is turned to channels last and back; the weight is read as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 
-from npconv import relayout
+from npconv import arrays, relayout
 from npconv.algorithms.contract import Cost, Ending
 from npconv.algorithms.indirect import places
 from npconv.problem import ConvProblem
-from npconv.threads import for_each
+from npconv.templates import Template
 
 _PANELS_NBYTES = 1 << 17  # of panels held at once
+_LINE = 64
 
 
+@lru_cache(maxsize=1024)
 def suits(problem: ConvProblem) -> bool:
     """Return whether every output is of one pixel, and x and out lie in planes."""
     alone = all(n == 1 or s == 1 for n, s in zip(problem.out_size, problem.stride, strict=True))
@@ -28,88 +30,99 @@ def suits(problem: ConvProblem) -> bool:
 
 
 def cost(problem: ConvProblem) -> Cost:
-    """Return the flops of whole tiles, the weight's copy, and that of x in another dtype."""
+    """Return the flops of whole tiles, and the copies of weight and x from other dtypes."""
     block = places.wide_block(problem)
     rows = 13
     filled = -(-problem.group_outputs // rows) * rows / max(problem.group_outputs, 1)
     filled *= -(-problem.pixels // block) * block / problem.pixels
     size = problem.itemsize
     x = 0 if problem.x_dtype == problem.compute_dtype else math.prod(problem.x_shape) * size
-    weight = problem.group_outputs * (problem.group_channels + 1) * size
+    weight = 0
+    if problem.weight_dtype != problem.compute_dtype:
+        weight = math.prod(problem.weight_shape) * size
     panels = problem.batch * problem.pixels * problem.in_channels * size
-    each = 8 * _entries(problem, rows, block, problem.group_channels + 1)
-    steps = places.waiting(problem) + 20 + problem.groups * 10
-    moved = 2 * (x + weight * problem.groups) + panels
-    held = x + weight + block * size + each
-    return Cost(2 * problem.macs * filled, moved, held, steps, each=each, helpers=places.SHARES - 1)
+    each = _scratch_nbytes(problem, rows, block, _held(problem, block, _PANELS_NBYTES))
+    steps = places.waiting(problem) + 20
+    moved = 2 * (x + weight) + panels
+    helpers = places.helpers(problem)
+    return Cost(
+        2 * problem.macs * filled, moved, x + weight + each, steps, each=each, helpers=helpers
+    )
 
 
-def weights(problem: ConvProblem, weight: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield each group's weight (outputs, channels), a view where it can be one."""
-    matrix = weight.astype(problem.compute_dtype, copy=False).reshape(weight.shape[-2:]).T
-    if not matrix.flags.aligned:
-        matrix = matrix.copy()
-    for g in range(problem.groups):
-        yield matrix[g * problem.group_outputs : (g + 1) * problem.group_outputs]
+def matrix(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
+    """Return the weight (outputs, channels), a view where it can be one."""
+    turned = weight[(0,) * problem.ndim].T.astype(problem.compute_dtype, copy=False)
+    return turned if turned.flags.aligned else turned.copy()
 
 
 def forward(
-    problem: ConvProblem, x: np.ndarray, matrices: Iterable[np.ndarray], out: np.ndarray,
-    ending: Ending,
-) -> None:  # fmt: skip
-    """Write out from each group's weight (outputs, channels)."""
-    from npconv.kernels import pointwise as kernels
-    from npconv.kernels import products, simd
-    from npconv.kernels.tile import Store
-
-    dtype = problem.compute_dtype
+    problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray, ending: Ending
+) -> None:
+    """Write out from the weight (outputs, channels)."""
     source = x if _lies_in_planes(problem, x) else _planes(problem, x.shape)
     target = out if _lies_in_planes(problem, out) else _planes(problem, out.shape)
     if source is not x:
         relayout.copy(x, source)
-    block = products.VECTORS * simd.lanes(dtype.name)
-    zeros = np.zeros(block, dtype)
-    store = Store(zeros.ctypes.data, 0, dtype.type(ending.least), dtype.type(ending.most))
-    channels, outputs = problem.group_channels, problem.group_outputs
-    inner = channels + (ending.bias is not None)
-    panels = problem.batch * -(-problem.pixels // block)
-    tiles = -(-outputs // products.ROWS)
-    held = _held(problem, block, inner)
-    counts = np.array([problem.pixels, channels, inner, outputs, held], np.int64)
-    entries = _entries(problem, products.ROWS, block, inner)
-    for g, matrix in enumerate(matrices):
-        if ending.bias is not None:
-            bias = ending.bias[g * outputs : (g + 1) * outputs]
-            matrix = np.concatenate([matrix, bias[:, None]], 1)
-        steps = [s if n > 1 else 0 for n, s in zip(matrix.shape, matrix.strides, strict=True)]
-        rows = kernels.Rows(matrix.ctypes.data, *steps)
-        given = source[..., g * channels :]
-        met = kernels.Planes(given.ctypes.data, given.strides[0], given.strides[-1])
-        sought = target[..., g * outputs :]
-        goal = kernels.Planes(sought.ctypes.data, sought.strides[0], sought.strides[-1])
-
-        def step(
-            part: kernels.Part,
-            met: kernels.Planes = met,
-            goal: kernels.Planes = goal,
-            rows: kernels.Rows = rows,
-        ) -> None:
-            scratch = np.empty(entries, np.int64)
-            kernels.convolve(met, goal, rows, part, counts, store, scratch)
-
-        for_each([kernels.Part(*p) for p in places.parts(problem, panels, tiles)], step)
+    strides = source.strides, target.strides, weight.strides
+    limits = ending.least, ending.most
+    template = _template(problem, strides, limits, (arrays.WORTH_SHARING, _PANELS_NBYTES))
+    bias = 0 if ending.bias is None else ending.bias.ctypes.data
+    template.run(source.ctypes.data, weight.ctypes.data, target.ctypes.data, bias)
     if target is not out:
         relayout.copy(target, out)
 
 
+@lru_cache(maxsize=256)
+def _template(
+    problem: ConvProblem,
+    strides: tuple[tuple[int, ...], ...],
+    limits: tuple[float, float],
+    cut: tuple[int, int],
+) -> Template:
+    """Return the work for x, out and a weight (outputs, channels) of these strides.
+
+    cut: the multiply-adds worth a share, and the bytes of panels held at once.
+    """
+    from npconv.kernels import pointwise as kernels
+    from npconv.kernels import products
+    from npconv.kernels.fields import words
+
+    worth, panels_nbytes = cut
+    x, out, weight = strides
+    channels, outputs = problem.group_channels, problem.group_outputs
+    block, rows = places.wide_block(problem), products.ROWS
+    panels = problem.batch * -(-problem.pixels // block)
+    held = _held(problem, block, panels_nbytes)
+    shape = problem.out_channels, channels
+    steps = [s if n > 1 else 0 for n, s in zip(shape, weight, strict=True)]
+    grid = places.grid(problem, panels, -(-outputs // rows), worth)
+    each = _scratch_nbytes(problem, rows, block, held)
+    layer = kernels.Layer(
+        kernels.Call(0, 0, 0, 0),
+        kernels.Planes(x[0], x[-1]),
+        kernels.Planes(out[0], out[-1]),
+        kernels.Rows(*steps),
+        kernels.Sizes(problem.pixels, channels, outputs, held),
+        kernels.Limits(*map(float, limits)), grid, each,
+    )  # fmt: skip
+    entry = kernels.CONVOLVE[problem.compute_dtype.char]
+    return Template(entry, words(layer), grid.items, each)
+
+
 def _lies_in_planes(problem: ConvProblem, array: np.ndarray) -> bool:
     """Return whether the pixels of each channel lie side by side, in the compute dtype."""
-    step = problem.itemsize
-    for n, stride in zip(array.shape[-2:0:-1], array.strides[-2:0:-1], strict=True):
+    beside = _in_planes(array.shape, array.strides, problem.itemsize)
+    return beside and array.dtype == problem.compute_dtype and array.flags.aligned
+
+
+@lru_cache(maxsize=1024)
+def _in_planes(shape: tuple[int, ...], strides: tuple[int, ...], step: int) -> bool:
+    for n, stride in zip(shape[-2:0:-1], strides[-2:0:-1], strict=True):
         if n > 1 and stride != step:
             return False
         step *= n
-    return array.dtype == problem.compute_dtype and array.flags.aligned
+    return True
 
 
 def _planes(problem: ConvProblem, shape: tuple[int, ...]) -> np.ndarray:
@@ -117,13 +130,14 @@ def _planes(problem: ConvProblem, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(np.empty((shape[0], shape[-1], *shape[1:-1]), problem.compute_dtype), 1, -1)
 
 
-def _held(problem: ConvProblem, block: int, inner: int) -> int:
+def _held(problem: ConvProblem, block: int, nbytes: int) -> int:
     """Return how many panels are held at once."""
     panels = problem.batch * -(-problem.pixels // block)
-    return max(min(_PANELS_NBYTES // (inner * block * problem.itemsize), 8, panels), 1)
+    panel = problem.group_channels * block * problem.itemsize
+    return max(min(nbytes // panel, 8, panels), 1)
 
 
-def _entries(problem: ConvProblem, rows: int, block: int, inner: int) -> int:
-    """Return how many int64 a part needs: addresses, a tile of outputs, and panels."""
-    elements = block * (rows + _held(problem, block, inner) * inner)
-    return 3 * rows + -(-elements * problem.itemsize // 8)
+def _scratch_nbytes(problem: ConvProblem, rows: int, block: int, held: int) -> int:
+    """Return the bytes of a thread: addresses, biases, a tile of outputs, and panels."""
+    elements = block * (rows + held * problem.group_channels)
+    return -(-(elements * problem.itemsize + 8 * 4 * rows) // _LINE) * _LINE

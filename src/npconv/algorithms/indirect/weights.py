@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,20 +11,21 @@ from npconv import arrays, packing, relayout
 from npconv.algorithms.contract import Cost
 from npconv.algorithms.indirect import places
 from npconv.problem import ConvProblem
-from npconv.threads import for_each
-
-if TYPE_CHECKING:
-    from npconv.kernels import gradient
+from npconv.templates import Template
 
 _SUMS_NBYTES = 1 << 19  # of sums so small that each share of the pixels has its own
 _PANEL_NBYTES = 1 << 15  # of lines of a block of grad_out held at once
 _PANELS_NBYTES = 1 << 18  # of lines of all the blocks
 _LINES_NBYTES = 1 << 17  # of whole lines of grad_out, where they are read in place
+_ADDED_NBYTES = 1 << 16  # of sums for a thread to add up
+_ADDS = 16
+_KEPT = 1 << 10  # taps, up to which it is remembered where they lie
+_LINE = 64  # bytes of a cache line
 
 
 def weight_grad_cost(problem: ConvProblem) -> Cost:
     """Return the flops of whole tiles, and the copies of x padded, grad_out and the sums."""
-    cut = _cut(problem, places.planned_block(problem), places.planned_rows(problem))
+    cut = _cut(problem, places.planned_block(problem), places.planned_rows(problem), _limits())
     outputs = cut.blocks * cut.block
     padded = arrays.region_nbytes(problem, problem.out_shape[:-1])
     turns = not (problem.channels_last or problem.in_channels == 1)
@@ -34,70 +36,72 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
         grads = problem.batch * problem.pixels * problem.out_channels * problem.itemsize
     whole = 0
     if not cut.gathers and (outputs != problem.group_outputs or problem.groups > 1):
-        whole = problem.batch * problem.pixels * outputs * problem.itemsize
-    sums = cut.sums * cut.tiles * cut.rows * outputs * problem.itemsize
+        whole = problem.batch * problem.pixels * problem.groups * outputs * problem.itemsize
+    sums = problem.groups * cut.sums * cut.tiles * cut.rows * outputs * problem.itemsize
     filled = outputs / max(problem.group_outputs, 1)
-    moved = 2 * (held + turned + grads + whole * problem.groups) + 4 * sums * problem.groups
-    steps = places.waiting(problem) + 25 + problem.groups * 25
-    each = 8 * cut.entries
-    workspace = held + max(turned, grads + whole + sums + each)
+    moved = 2 * (held + turned + grads + whole) + 4 * sums
+    steps = places.waiting(problem) + 40
+    records = 4096 + 8 * problem.taps
+    workspace = held + records + max(turned, grads + whole + sums + cut.each)
     return Cost(
-        2 * problem.macs * filled * 1.3, moved, workspace, steps, each=each, helpers=cut.shares - 1
+        2 * problem.macs * filled * 1.3,
+        moved,
+        workspace,
+        steps,
+        each=cut.each,
+        helpers=cut.most - 1,
     )
 
 
 def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Write out: the rows (tap, channel) of x, each an address, times grad_out."""
-    from npconv.kernels import gradient
-
     padded = relayout.dense(problem, arrays.region(problem, x))
     dense = relayout.dense(problem, grad_out)
-    cut = _cut(problem, places.block(problem), places.rows(problem))
-    taps = packing.tap_offsets(problem.kernel_size, padded.strides[1:-1], problem.dilation)
-    steps = zip(places.strides(problem), padded.strides[1:-1], strict=True)
-    moves = places.three([s * t for s, t in steps], 0)
-    size = (problem.batch, *places.three(problem.out_size))
-    sizes = [problem.group_channels, problem.group_outputs, cut.held, cut.blocks, cut.gathers]
-    counts = np.array(sizes, np.int64)
-    zero = problem.compute_dtype.type(0)
-    shape = (cut.sums, cut.tiles * cut.rows, cut.blocks * cut.block)
-    for g in range(problem.groups):
-        channels, outputs = g * problem.group_channels, g * problem.group_outputs
-        columns = slice(outputs, outputs + problem.group_outputs)
-        at = padded[..., channels:].ctypes.data
-        met = gradient.Lines(at, padded.strides[0], *moves)
-        grads = dense[..., columns]
-        if not cut.gathers:
-            grads = _whole_blocks(problem, grads, shape[-1])
-        image, *spatial = grads.strides[:-1]
-        given = gradient.Lines(grads.ctypes.data, image, *places.three(spatial, 0))
-        sums = np.zeros(shape, problem.compute_dtype)
+    cut = _cut(problem, places.block(problem), places.rows(problem), _limits())
+    shape = problem.groups, cut.sums, cut.tiles * cut.rows, cut.blocks * cut.block
+    grads = dense if cut.gathers else _whole_blocks(problem, dense, shape[-1])
+    sums = np.empty(shape, problem.compute_dtype)
+    find = _work if problem.taps <= _KEPT else _work.__wrapped__
+    accumulate, add = find(problem, cut, padded.strides, grads.strides)
+    accumulate.run(padded.ctypes.data, grads.ctypes.data, sums.ctypes.data)
+    if add is not None:
+        add.run(sums.ctypes.data)
+    weights = sums[:, 0, : problem.terms, : problem.group_outputs]
+    taps, channels = out.shape[:-2], out.shape[-2]
+    if problem.groups == 1:
+        relayout.copy(weights.reshape(out.shape), out)
+        return
+    split = weights.reshape(problem.groups, *taps, channels, problem.group_outputs)
+    goal = out.reshape(*taps, channels, problem.groups, problem.group_outputs)
+    goal[...] = np.moveaxis(split, 0, -2)
 
-        def step(
-            item: tuple[int, gradient.Part],
-            met: gradient.Lines = met,
-            given: gradient.Lines = given,
-            sums: np.ndarray = sums,
-        ) -> None:
-            which, part = item
-            scratch = np.empty(cut.entries, np.int64)
-            gradient.weight_gradient(
-                met, given, taps, size, counts, sums[which].ctypes.data, part, cut.block, scratch,
-                zero,
-            )  # fmt: skip
 
-        for_each(_parts(cut), step)
-        for share in sums[1:]:
-            sums[0] += share
-        weights = sums[0, : problem.terms, : problem.group_outputs]
-        out[..., columns] = weights.reshape(*out.shape[:-1], problem.group_outputs)
-        del sums, weights, grads, step  # before the next group's are made
+class _Limits(NamedTuple):
+    """See _SUMS_NBYTES and those after it; multiply-adds worth a share."""
+
+    sums: int
+    panel: int
+    panels: int
+    lines: int
+    added: int
+    worth: int
+
+
+def _limits() -> _Limits:
+    nbytes = _SUMS_NBYTES, _PANEL_NBYTES, _PANELS_NBYTES, _LINES_NBYTES, _ADDED_NBYTES
+    return _Limits(*nbytes, arrays.WORTH_SHARING)
 
 
 class _Cut(NamedTuple):
-    """How the work is shared out: by lines of pixels, each share with sums of its own, or by tiles.
+    """How each group is shared out: by lines of pixels, each share with sums of its own, or not.
 
-    gathers: whether a block's part of some lines is copied side by side first.
+    block    outputs of a block, and `blocks` of these; rows of a tile, and `tiles`
+    lines    of pixels, `held` of them at once
+    items    (lines, tiles, blocks) of an item
+    sums     how many sums a group has
+    gathers  whether a block's part of some lines is copied side by side first
+    most     items of all groups, and `adds` to add the sums of shares in
+    each     bytes of a thread's scratch
     """
 
     block: int
@@ -106,52 +110,87 @@ class _Cut(NamedTuple):
     tiles: int
     blocks: int
     held: int
-    shares: int
+    items: tuple[int, int, int]
     sums: int
     gathers: int
-    entries: int
+    most: int
+    adds: int
+    each: int
 
 
-def _cut(problem: ConvProblem, block: int, rows: int) -> _Cut:
+@lru_cache(maxsize=256)
+def _cut(problem: ConvProblem, block: int, rows: int, limits: _Limits) -> _Cut:
     lines = problem.batch * problem.pixels // problem.out_size[-1]
     tiles, blocks = -(-problem.terms // rows), -(-problem.group_outputs // block)
-    macs = problem.macs // problem.groups
-    shares = max(min(macs // arrays.WORTH_SHARING * 2, places.SHARES), 1)
+    # Of all the groups together: where these are many, each is one share.
+    shares = max(min(problem.macs // limits.worth * 2, places.SHARES), 1)
+    shares = -(-shares // problem.groups)
     row = block * problem.itemsize
     line = problem.out_size[-1] * row
-    gathers = tiles * rows * blocks * row <= _SUMS_NBYTES
+    gathers = tiles * rows * blocks * row <= limits.sums
+    items = [lines, tiles, blocks]
     if gathers:
-        shares = min(shares, lines)
-        held = max(min(_PANEL_NBYTES // line, _PANELS_NBYTES // (line * blocks), lines), 1)
+        held = max(min(limits.panel // line, limits.panels // (line * blocks), lines), 1)
+        axis = 0
     else:
-        shares = min(shares, max(blocks, tiles))
-        held = max(min(_LINES_NBYTES // (line * blocks), lines), 1)
-    entries = (held + 1) * rows + gathers * -(-blocks * held * line // 8)
-    sums = shares if gathers else 1
-    return _Cut(block, rows, lines, tiles, blocks, held, shares, sums, int(gathers), entries)
+        held = max(min(limits.lines // (line * blocks), lines), 1)
+        axis = 1 if tiles >= blocks else 2
+    length = items[axis]
+    items[axis] = -(-length // min(shares, length))
+    number = -(-length // items[axis])
+    panels = gathers * blocks * held * problem.out_size[-1]
+    each = _up((1 + panels) * row + 8 * (held + 1) * rows)
+    sums = number if gathers else 1
+    added = (sums - 1) * problem.groups * tiles * rows * blocks * row
+    return _Cut(
+        block, rows, lines, tiles, blocks, held, (items[0], items[1], items[2]), sums,
+        int(gathers), problem.groups * number, min(-(-added // limits.added), _ADDS), each,
+    )  # fmt: skip
 
 
-def _parts(cut: _Cut) -> list[tuple[int, gradient.Part]]:
-    """Return the parts, and which of the sums each adds to."""
-    from npconv.kernels.gradient import Part
+@lru_cache(maxsize=256)
+def _work(
+    problem: ConvProblem, cut: _Cut, x: tuple[int, ...], grad: tuple[int, ...]
+) -> tuple[Template, Template | None]:
+    """Return what sums, and what adds the sums of shares, for arrays of these strides."""
+    from npconv.kernels import gradient as kernels
+    from npconv.kernels.fields import Grid, words
 
-    spans = [(0, cut.lines), (0, cut.tiles), (0, cut.blocks)]
-    axis = 0 if cut.gathers else 1 if cut.tiles >= cut.blocks else 2
-    length = spans[axis][1]
-    each = -(-length // cut.shares)
-    parts = []
-    for number, a in enumerate(range(0, length, each)):
-        spans[axis] = (a, min(a + each, length))
-        ends = [end for span in spans for end in span]
-        parts.append((number if cut.gathers else 0, Part(*ends)))
-    return parts
+    size = problem.itemsize
+    taps = packing.tap_offsets(problem.kernel_size, x[1:-1], problem.dilation)
+    steps = [s * t for s, t in zip(places.strides(problem), x[1:-1], strict=True)]
+    met = kernels.Lines(problem.group_channels * size, x[0], *places.three(steps, 0))
+    group = problem.group_outputs * size if cut.gathers else grad[0]
+    given = kernels.Lines(group, grad[0], *places.three(grad[1:-1], 0))
+    extent = kernels.Extent(problem.batch, *places.three(problem.out_size))
+    sizes = kernels.Sizes(
+        problem.group_channels, problem.group_outputs, cut.block, cut.held, cut.gathers, cut.sums
+    )
+    grid = Grid(cut.lines, cut.tiles, cut.blocks, *cut.items)
+    layer = kernels.Layer(
+        kernels.Call(0, 0, 0), met, given, extent, sizes, taps.ctypes.data, len(taps), grid,
+        grid.items, cut.each,
+    )  # fmt: skip
+    letter = problem.compute_dtype.char
+    made = Template(kernels.ACCUMULATE[letter], words(layer), cut.most, cut.each, taps)
+    if not cut.adds:
+        return made, None
+    elements = cut.tiles * cut.rows * cut.blocks * cut.block
+    total = kernels.Total(0, problem.groups, cut.sums, elements, cut.adds)
+    return made, Template(kernels.ADD[letter], words(total), cut.adds)
 
 
 def _whole_blocks(problem: ConvProblem, grad_out: np.ndarray, outputs: int) -> np.ndarray:
-    """Return grad_out (1, lines, width, outputs), zeros after the last output of a pixel."""
-    shape = (1, -1, problem.out_size[-1], outputs)
-    if grad_out.shape[-1] == outputs and grad_out.flags.c_contiguous:
+    """Return grad_out (groups, lines, width, outputs), zeros after the last output of a pixel."""
+    shape = (problem.groups, -1, problem.out_size[-1], outputs)
+    if problem.groups == 1 and grad_out.shape[-1] == outputs and grad_out.flags.c_contiguous:
         return grad_out.reshape(shape)
-    whole = np.zeros((*grad_out.shape[:-1], outputs), problem.compute_dtype)
-    whole[..., : grad_out.shape[-1]] = grad_out
+    pixels = grad_out.shape[:-1]
+    whole = np.zeros((problem.groups, *pixels, outputs), problem.compute_dtype)
+    split = grad_out.reshape(*pixels, problem.groups, problem.group_outputs)
+    whole[..., : problem.group_outputs] = np.moveaxis(split, -2, 0)
     return whole.reshape(shape)
+
+
+def _up(nbytes: int) -> int:
+    return -(-nbytes // _LINE) * _LINE

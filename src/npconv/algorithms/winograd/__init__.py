@@ -35,6 +35,7 @@ from npconv.algorithms.winograd.sums import cost, forward, forward_packed, pack_
 from npconv.algorithms.winograd.weight_gradient import weight_grad, weight_grad_cost
 
 __all__ = [
+    "COMPILED",
     "ENDS",
     "NAME",
     "SPREADS",
@@ -50,3 +51,4 @@ __all__ = [
 NAME = "winograd"
 SPREADS = True
 ENDS = True
+COMPILED = True

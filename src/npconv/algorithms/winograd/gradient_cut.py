@@ -70,7 +70,10 @@ class Cut(NamedTuple):
 
     @property
     def lengths(self) -> list[int]:
-        """Bytes of a thread's scratch: transformed x and grad_out, sums, a patch, the middle."""
+        """Bytes of a thread's scratch, in the order of a Desk's fields behind three more.
+
+        Transformed x and grad_out, sums; a patch, the middle, zeros, addresses.
+        """
         high, wide = (toom.ROWS[i] for i in self.rows)
         between = max(high.span * wide.span, high.taps * (wide.span + wide.taps))
         apart = not self.whole
@@ -80,12 +83,14 @@ class Cut(NamedTuple):
             (self.shares == 1 or self.whole) * self.planes * self.sums_plane,
             high.span * wide.span * self.patched * self.itemsize,
             between * self.block * self.itemsize,
+            self.block * self.itemsize,
+            2 * self.entries * 8,
         ]
 
     @property
     def thread_nbytes(self) -> int:
         """Bytes that each thread holds."""
-        return sum(up(length, LINE) for length in self.lengths) + LINE + 16 * self.entries
+        return sum(up(length, LINE) for length in self.lengths)
 
 
 def up(count: int, step: int) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from npconv import compiler, tiling
 from npconv.kernels import toom
 from npconv.problem import ConvProblem
@@ -38,13 +36,17 @@ def why_not(problem: ConvProblem) -> str:
 
 def waiting(problem: ConvProblem) -> float:
     """Return the steps that little work would wait for kernels not compiled yet."""
-    ready = problem.macs >= _LITTLE or all(map(compiler.ready, ("winograd", "winograd_weights")))
-    return 0 if ready else _COMPILING
+    if problem.macs >= _LITTLE:
+        return 0
+    high, wide = tiling.rows(problem)
+    transforms = f"{high} {wide} {problem.compute_dtype.char}"
+    ready = all(map(compiler.ready, ("team", "winograd", "winograd_weights")))
+    return 0 if ready and compiler.ready("winograd_transforms", transforms) else _COMPILING
 
 
-def place(array: np.ndarray) -> Place:
-    """Return where an array (N, *size, channels) lies; its last two axes are rows of pixels."""
+def where(strides: tuple[int, ...]) -> Place:
+    """Return where an array (N, *size, channels) of these strides lies, from address 0 on."""
     from npconv.kernels.winograd_layer import Place
 
-    image, *spatial, _ = array.strides
-    return Place(array.ctypes.data, image, *(0, 0, *spatial)[-3:])
+    image, *spatial, _ = strides
+    return Place(0, image, *(0, 0, *spatial)[-3:])

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from npconv import relayout, tiling
 from npconv.algorithms.contract import NOTHING, Cost, Ending
-from npconv.algorithms.winograd.places import place, waiting
-from npconv.algorithms.winograd.rooms import Rooms, line, store_of
+from npconv.algorithms.winograd.places import waiting, where
+from npconv.algorithms.winograd.rooms import LINE, line
 from npconv.problem import ConvProblem
-from npconv.threads import for_each
+from npconv.threads import forget_when_changed, share, sharers
 from npconv.tiling import Work
 
 if TYPE_CHECKING:
-    from npconv.kernels.tile import Store
-    from npconv.kernels.winograd_layer import Layer, Place
+    from npconv.kernels.winograd_record import Template
 
 _SHARES = 16
-# From a block's number, and bytes to make it in, to the address of its transformed weight.
-Blocks = Callable[[int, np.ndarray | None], int]
+_STREAMED = 4 << 20  # bytes of out
+_KEPT = 1 << 15  # bytes of tables that are kept between calls
+_MOST_KEPT = 128
 
 
 def cost(problem: ConvProblem) -> Cost:
@@ -44,23 +44,31 @@ def cost(problem: ConvProblem) -> Cost:
     wide = -(-problem.group_channels // lanes) * lanes + outputs
     # Each transform writes what the next step reads, whole vectors of them.
     passed = 2 * products * wide * problem.itemsize
-    shared = work.shared_nbytes
-    if piece is not problem:
-        shared = problem.groups * work.weight_nbytes + (shared if work.whole else 0)
+    shared = problem.groups * work.shared_nbytes
+    if piece is not problem and work.whole:
+        shared += problem.groups * work.weight_nbytes
     moved = 2 * sum(relayout.copied_nbytes(problem)) + 6 * problem.groups * work.weight_nbytes
     moved += passed
-    count = len(work.parts)
+    count = len(work.parts) * problem.groups
     workspace = held + tiling.tables_nbytes(piece, work) + shared
-    steps = 60 + problem.groups * (30 + 10 * count) * problem.batch / max(piece.batch, 1)
+    steps = 20 + 20 * problem.batch / max(piece.batch, 1)
     each = work.thread_nbytes
     return Cost(flops, moved, workspace + each, steps, each=each, helpers=count - 1)
 
 
-def pack_weight(problem: ConvProblem, weight: np.ndarray) -> list[np.ndarray]:
-    """Return each group's weight transformed: (blocks, planes, taps, channels, block), as bytes."""
+def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
+    """Return the weight transformed: (groups, blocks, planes, taps, channels, block), as bytes."""
+    from npconv.kernels import winograd_weights as kernels
+
     work = tiling.cut(problem)
-    layer = tiling.layer(problem, work)
-    return [_packed(layer, work, kernel) for kernel in _kernels(problem, weight)]
+    template = _packing(problem, work)
+    packed = np.empty(problem.groups * work.weight_nbytes + LINE, np.uint8)
+    threads, scratch = _scratch(template)
+    weight = _as_computed(problem, weight)
+    record = template.record(line(scratch), packed=line(packed))
+    template.weigh(record, *_lies(problem, weight))
+    share(kernels.PACK[problem.compute_dtype.char], record, template.items, threads)
+    return packed
 
 
 def forward(
@@ -71,173 +79,181 @@ def forward(
     ending: Ending = NOTHING,
 ) -> bool:
     """Write out, and return whether every sum was finite before its ending."""
-    if relayout.splits(problem, x, out):
+    if not tiling.cut(problem).whole or relayout.splits(problem, x, out):
         return forward_packed(problem, x, pack_weight(problem, weight), out, ending)
-    work = tiling.cut(problem)
-    layer = tiling.layer(problem, work)
-    kernels = _kernels(problem, weight)
-    if work.whole:
-        blocks = (_made(layer, work, kernel) for kernel in kernels)
-    else:
-        blocks = (_kept(work, _packed(layer, work, kernel)) for kernel in kernels)
+    weight = _as_computed(problem, weight)
     finite = True
     for piece, source, goal in relayout.pieces(problem, x, out):  # one
-        finite &= _forward(piece, work, layer, source, blocks, goal, ending)
+        finite &= _by_outputs(_steps(piece, problem, source, goal), source, weight, goal, ending)
     return finite
 
 
 def forward_packed(
     problem: ConvProblem,
     x: np.ndarray,
-    weights: Sequence[np.ndarray],
+    packed: np.ndarray,
     out: np.ndarray,
     ending: Ending = NOTHING,
 ) -> bool:
-    """Do the same with each group's transformed weight."""
+    """Do the same with the transformed weight."""
     finite = True
     for piece, source, goal in relayout.pieces(problem, x, out):
-        work = tiling.cut(piece, problem)
-        blocks = (_kept(work, packed) for packed in weights)
-        layer = tiling.layer(piece, work)
-        finite &= _forward(piece, work, layer, source, blocks, goal, ending)
+        steps = _steps(piece, problem, source, goal)
+        run = _by_tiles if steps.gather is None else _by_outputs
+        finite &= run(steps, source, packed, goal, ending)
     return finite
 
 
-def _forward(
-    problem: ConvProblem,
-    work: Work,
-    layer: Layer,
-    x: np.ndarray,
-    blocks: Iterable[Blocks],
-    out: np.ndarray,
-    ending: Ending,
-) -> bool:
-    """Write a piece: x and out have their channels side by side."""
-    run = _by_outputs if work.whole else _by_tiles
-    finite = []
-    for g, block in enumerate(blocks):
-        channels, outputs = g * layer.channels, g * layer.outputs
-        starts = np.zeros(work.blocks * work.block, problem.compute_dtype)
-        if ending.bias is not None:
-            starts[: layer.outputs] = ending.bias[outputs : outputs + layer.outputs]
-        end = store_of(layer, starts.ctypes.data, ending.least, ending.most)
-        places = place(x[..., channels:]), place(out[..., outputs:])
-        finite += run(layer, work, *places, block, end)
-    return all(finite)
+class _Steps(NamedTuple):
+    """How a piece is computed: its templates, and what else is the same in each call.
+
+    gather  what transforms all of x first, into `shared` bytes of values; None where each thread
+            takes blocks of columns through all three steps
+    """
+
+    problem: ConvProblem
+    convolve: Template
+    gather: Template | None
+    shared: int
+    zeros: np.ndarray  # (groups, outputs of all blocks): what is added to a row of sums
+    streams: bool
+
+
+def _steps(problem: ConvProblem, planned: ConvProblem, x: np.ndarray, out: np.ndarray) -> _Steps:
+    """Return the steps for arrays that lie as these do, and are images of `planned`."""
+    aligned = out.ctypes.data % LINE == 0
+    key = problem, planned, x.strides, out.strides, aligned
+    steps = _kept_steps.get(key)
+    if steps is None:
+        work = tiling.cut(problem, planned)
+        steps = _new_steps(problem, work, x.strides, out.strides, aligned)
+        if tiling.tables_nbytes(problem, work) <= _KEPT:
+            if len(_kept_steps) >= _MOST_KEPT:
+                _kept_steps.clear()
+            _kept_steps[key] = steps
+    return steps
 
 
 def _by_tiles(
-    layer: Layer, work: Work, source: Place, target: Place, block: Blocks, end: Store
-) -> list[bool]:
+    steps: _Steps, x: np.ndarray, packed: np.ndarray, out: np.ndarray, ending: Ending
+) -> bool:
     """Let each thread take blocks of columns through all three steps."""
     from npconv.kernels import winograd as kernels
-    from npconv.kernels.winograd_layer import Part
 
-    weights = block(0, None)
-    finite = []
-    rooms = Rooms(layer, work)
-
-    def step(part: tuple[int, int, int, int]) -> None:
-        with rooms.one() as (room, table, plain):
-            finite.append(
-                kernels.convolve(
-                    source, target, layer, weights, Part(*part), room, table, plain, end
-                )
-            )
-
-    for_each(work.parts, step)
-    return finite
+    template = steps.convolve
+    threads, scratch = _scratch(template)
+    added = _added(steps, ending)
+    record = template.record(
+        line(scratch), x.ctypes.data, out.ctypes.data, line(packed), 0, added.ctypes.data,
+        _limits(ending), steps.streams,
+    )  # fmt: skip
+    share(kernels.CONVOLVE[steps.problem.compute_dtype.char], record, template.items, threads)
+    return template.finite(record)
 
 
 def _by_outputs(
-    layer: Layer, work: Work, source: Place, target: Place, block: Blocks, end: Store
-) -> list[bool]:
+    steps: _Steps, x: np.ndarray, weight: np.ndarray, out: np.ndarray, ending: Ending
+) -> bool:
     """Transform all of x; then let each thread take blocks of the weight through the rest.
 
-    The transformed weight, larger than any cache here, need never be whole.
+    A transformed weight is bytes; another one, larger than any cache here, need never be whole.
     """
     from npconv.kernels import winograd as kernels
-    from npconv.kernels.winograd_layer import LINE, Part
 
-    values = np.empty(work.shared_nbytes + LINE, np.uint8)
-    finite = []
-    rooms = Rooms(layer, work, line(values))
-
-    def gather(columns: range) -> None:
-        with rooms.one() as (room, _, _):
-            first = columns.start * layer.depth.count
-            kernels.gather_tiles(source, layer, columns.start, columns.stop, first, room)
-
-    def multiply(part: tuple[int, int, int, int]) -> None:
-        packed = np.empty(work.block_nbytes + LINE, np.uint8)
-        with rooms.one() as (room, table, plain):
-            for k in range(part[2], part[3]):
-                one = Part(part[0], part[1], k, k + 1)
-                finite.append(
-                    kernels.multiply_tiles(
-                        target, layer, block(k, packed), one, room, table, plain, end
-                    )
-                )
-
-    each = -(-work.columns // _SHARES)
-    for_each([range(a, min(a + each, work.columns)) for a in range(0, work.columns, each)], gather)
-    for_each(work.parts, multiply)
-    return finite
+    assert steps.gather is not None
+    letter = steps.problem.compute_dtype.char
+    values = np.empty(steps.shared + LINE, np.uint8)
+    threads, scratch = _scratch(steps.gather)
+    record = steps.gather.record(line(scratch), x.ctypes.data, values=line(values))
+    share(kernels.GATHER[letter], record, steps.gather.items, threads)
+    del scratch
+    template = steps.convolve
+    threads, scratch = _scratch(template)
+    added = _added(steps, ending)
+    packed = line(weight) if weight.dtype == np.uint8 else 0
+    record = template.record(
+        line(scratch), 0, out.ctypes.data, packed, line(values), added.ctypes.data,
+        _limits(ending), steps.streams,
+    )  # fmt: skip
+    if not packed:
+        template.weigh(record, *_lies(steps.problem, weight))
+    share(kernels.MULTIPLY[letter], record, template.items, threads)
+    return template.finite(record)
 
 
-def _kept(work: Work, packed: np.ndarray) -> Blocks:
-    """Return what finds the blocks of a transformed weight."""
-
-    def block(k: int, spare: np.ndarray | None) -> int:
-        return line(packed) + k * work.block_nbytes
-
-    return block
+def _limits(ending: Ending) -> tuple[float, float] | None:
+    return (ending.least, ending.most) if ending.clamps else None
 
 
-def _made(layer: Layer, work: Work, weight: np.ndarray) -> Blocks:
-    """Return what transforms one block of a weight at a time, into the caller's spare bytes."""
+def _new_steps(
+    problem: ConvProblem, work: Work, x: tuple[int, ...], out: tuple[int, ...], aligned: bool
+) -> _Steps:
+    from npconv.kernels.winograd_record import Template
 
-    def block(k: int, spare: np.ndarray | None) -> int:
-        assert spare is not None
-        _pack(layer, work, weight, line(spare), k, k + 1)
-        return line(spare)
+    layer = tiling.layer(problem, work)
+    channels, outputs = problem.group_channels * x[-1], problem.group_outputs * out[-1]
+    places = (where(x), channels), (where(out), outputs)
+    given = layer, places, problem.groups
+    held, nbytes, shared = work.sizes, work.block_nbytes, work.whole * work.shared_nbytes
+    each = work.scratch(work.whole)
+    template = Template(*given, work.parts, held, nbytes, each, shared)
+    gather = None
+    if work.whole:
+        share = -(-work.columns // _SHARES)
+        parts = [(a, min(a + share, work.columns), 0, 0) for a in range(0, work.columns, share)]
+        gather = Template(*given, parts, held, nbytes, work.scratch(False), shared)
+    zeros = np.zeros((problem.groups, work.blocks * work.block), problem.compute_dtype)
+    zeros.flags.writeable = False
+    large = math.prod(problem.out_shape) * problem.itemsize >= _STREAMED
+    rows = (*out[:-1], problem.group_outputs * problem.itemsize)
+    streams = large and aligned and not any(step % LINE for step in rows)
+    return _Steps(problem, template, gather, problem.groups * shared, zeros, streams)
 
-    return block
+
+def _added(steps: _Steps, ending: Ending) -> np.ndarray:
+    """Return what is added to a row of sums: the bias, zeros behind the last output of a group."""
+    if ending.bias is None:
+        return steps.zeros
+    added = np.zeros(steps.zeros.shape, steps.zeros.dtype)
+    outputs = steps.problem.group_outputs
+    added[:, :outputs] = ending.bias.reshape(steps.problem.groups, outputs)
+    return added
 
 
-def _packed(layer: Layer, work: Work, weight: np.ndarray) -> np.ndarray:
-    """Return one group's weight transformed, from a line on."""
-    from npconv.kernels.winograd_layer import LINE
+@lru_cache(maxsize=128)
+def _packing(problem: ConvProblem, work: Work) -> Template:
+    """Return the template of what transforms the weight."""
+    from npconv.kernels.winograd_record import Scratch, Template
 
-    packed = np.empty(work.weight_nbytes + LINE, np.uint8)
-
-    def step(blocks: range) -> None:
-        at = line(packed) + blocks.start * work.block_nbytes
-        _pack(layer, work, weight, at, blocks.start, blocks.stop)
-
-    shares = max(min(packed.nbytes >> 18, work.blocks, _SHARES), 1)
+    shares = max(min(work.weight_nbytes >> 18, work.blocks, _SHARES), 1)
     each = -(-work.blocks // shares)
-    for_each([range(a, min(a + each, work.blocks)) for a in range(0, work.blocks, each)], step)
-    return packed
+    parts = [(0, 0, a, min(a + each, work.blocks)) for a in range(0, work.blocks, each)]
+    nowhere = where((0,) * (problem.ndim + 2)), 0
+    scratch = Scratch(0, 0, -(-work.transform_nbytes // LINE) * LINE)
+    layer = tiling.layer(problem, work)._replace(tables=np.zeros(1, np.int64))
+    return Template(
+        layer, (nowhere, nowhere), problem.groups, parts, work.sizes, work.block_nbytes, scratch
+    )
 
 
-def _pack(layer: Layer, work: Work, weight: np.ndarray, packed: int, first: int, last: int) -> None:
-    """Write blocks `first` to `last` - 1 of the transformed weight to an address."""
-    from npconv.kernels import winograd_weights as kernels
-    from npconv.kernels.winograd_layer import LINE, Weight
+def _scratch(template: Template) -> tuple[int, np.ndarray]:
+    """Return how many threads may share the work, and scratch for all of them."""
+    threads = sharers(template.items)
+    return threads, np.empty(threads * template.scratch_nbytes + LINE, np.uint8)
 
+
+def _as_computed(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
+    """Return a weight in the compute dtype, and aligned."""
+    weight = weight.astype(problem.compute_dtype, copy=False)
+    return weight if weight.flags.aligned else weight.copy()
+
+
+def _lies(problem: ConvProblem, weight: np.ndarray) -> tuple[tuple[int, ...], int]:
+    """Return where the weight lies, as a kernels' Weight, and the bytes to the next group's."""
     size = weight.itemsize
     steps = [s if n > 1 else size for n, s in zip(weight.shape, weight.strides, strict=True)]
-    where = Weight(weight.ctypes.data, *(0, 0, *steps)[-5:])
-    nbytes = layer.wide.taps * (layer.high.taps + layer.high.span) * work.block * size
-    scratch = np.empty(nbytes + LINE, np.uint8)
-    kernels.pack(where, layer, packed, first, last, line(scratch))
+    return (weight.ctypes.data, *(0, 0, *steps)[-5:]), problem.group_outputs * steps[-1]
 
 
-def _kernels(problem: ConvProblem, weight: np.ndarray) -> Iterator[np.ndarray]:
-    """Return each group's part of the weight, in the compute dtype."""
-    weight = weight.astype(problem.compute_dtype, copy=False)
-    if not weight.flags.aligned:
-        weight = weight.copy()
-    for g in range(problem.groups):
-        yield weight[..., g * problem.group_outputs : (g + 1) * problem.group_outputs]
+_kept_steps: dict[Any, _Steps] = {}
+forget_when_changed(_kept_steps.clear)

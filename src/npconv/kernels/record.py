@@ -1,0 +1,45 @@
+"""What an entry reads from its record: integers, floats, and arrays of integers elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic
+
+from npconv.kernels.compile import compiled
+from npconv.kernels.simd import INT
+
+
+@intrinsic
+def read_double(context: Any, address: Any) -> Any:
+    """Return the float64 at an address."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        return builder.load(builder.inttoptr(given[0], ir.DoubleType().as_pointer()))
+
+    return types.float64(types.int64), emit
+
+
+@intrinsic
+def _pointer(context: Any, address: Any) -> Any:
+    """Return an address as numba.carray takes it."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
+        return builder.inttoptr(given[0], INT.as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), emit
+
+
+@compiled
+def ints(address, count):
+    """Return the `count` int64 from an address on, as an array."""
+    return carray(_pointer(address), (count,))
+
+
+@compiled
+def of_type(number, like):
+    """Return a number in the type of `like`, where it is one of that type's."""
+    return type(like)(number)

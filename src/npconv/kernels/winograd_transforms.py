@@ -1,0 +1,84 @@
+"""The transforms of a Winograd convolution as functions of C, each compiled when it is needed.
+
+A call knows those of its two axes by their addresses: a kernel that held the code of every pair of
+algorithms would take minutes to compile.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npconv.kernels import toom
+from npconv.kernels.entry import Entry, make_call
+from npconv.kernels.record import of_type
+from npconv.kernels.sandwich import make_ending, make_sandwich
+from npconv.kernels.tile import Store
+
+# What a network's layers have: taps, stride and outputs of a tile of both axes.
+_COMMON = ((3, 1, 2), (3, 1, 4), (5, 1, 2), (5, 1, 4), (3, 2, 2), (3, 2, 4))
+
+# call(address, source, row, column, target, to_row, to_column): see sandwich.make_sandwich
+transform = make_call(6)
+# call(address, source, row, column, target, to_row, to_column, seen, start, streams, least, most)
+ending = make_call(9, 2)
+
+
+class Transforms(NamedTuple):
+    """Addresses: of what transforms a tile of x, sums of products, and the taps of a weight."""
+
+    given: int
+    output: int
+    kernel: int
+
+
+@lru_cache(maxsize=256)
+def transforms(rows: tuple[int, int], letter: str) -> Transforms:
+    """Return the transforms of two rows of toom.ROWS, of float32 ("f") or float64 ("d")."""
+    made = (
+        _sandwich("input", rows, letter),
+        _ending(rows, letter),
+        _sandwich("kernel", rows, letter),
+    )
+    return Transforms(*(one.address for one in made))
+
+
+def _matrices(side: str, rows: tuple[int, int]) -> tuple[Any, Any]:
+    high, wide = (getattr(toom.axes()[row], side) for row in rows)
+    return high, wide
+
+
+@lru_cache(maxsize=512)
+def _sandwich(side: str, rows: tuple[int, int], letter: str) -> Entry:
+    sandwich, zero = make_sandwich(*_matrices(side, rows)), np.dtype(letter).type(0)
+
+    def apply(source, row, column, target, to_row, to_column):  # type: ignore[no-untyped-def]
+        sandwich(source, row, column, target, to_row, to_column, zero)
+
+    return Entry(apply, 6, variant=f"{side} {rows} {letter}")
+
+
+@lru_cache(maxsize=256)
+def _ending(rows: tuple[int, int], letter: str) -> Entry:
+    sandwich, zero = make_ending(*_matrices("output", rows)), np.dtype(letter).type(0)
+
+    def apply(source, row, column, target, to_row, to_column, seen, start, streams, least, most):  # type: ignore[no-untyped-def]
+        store = Store(start, streams, of_type(least, zero), of_type(most, zero))
+        sandwich(source, row, column, target, to_row, to_column, seen, store)
+
+    return Entry(apply, 9, 2, variant=f"{rows} {letter}")
+
+
+def warm(*choices: str) -> None:
+    """Have the transforms compiled or loaded: "high wide letter" of each choice, or the common."""
+    for choice in choices or _common():
+        high, wide, letter = choice.split()
+        transforms((int(high), int(wide)), letter)
+
+
+def _common() -> list[str]:
+    place = {(row.taps, row.stride, row.outputs): i for i, row in enumerate(toom.ROWS)}
+    numbers = [place[at] for at in _COMMON]
+    return [f"{i} {i} {letter}" for i in numbers for letter in "fd"]
