@@ -147,9 +147,9 @@ def test_nan_and_infinities_are_ended_as_numbers_are(name, last):
 def test_what_is_streamed_is_what_is_stored(groups, outputs, off, monkeypatch):
     told, share = [], templates.share
 
-    def heard(work, record, count):
+    def heard(work, record, *counts):
         told.append(record[Call._fields.index("streams")])
-        share(work, record, count)
+        share(work, record, *counts)
 
     from npconv.kernels.direct_layer import Call
 

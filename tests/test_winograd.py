@@ -1,5 +1,6 @@
 """Winograd convolution: any size, stride, padding and channel count, from scratch full of NaN."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import cases
 import grad_cases
 import npconv
 import oracle
-from npconv import relayout, threads, tiling
+from npconv import relayout, templates, threads, tiling
 from npconv.algorithms import winograd
 from npconv.algorithms.winograd import sums
 from npconv.kernels import toom
@@ -23,7 +24,7 @@ pytest.importorskip("numba")
 
 @pytest.fixture(autouse=True)
 def scratch_is_soiled(monkeypatch):
-    for module in (sums, relayout):
+    for module in (sums, relayout, templates):
         monkeypatch.setattr(module, "np", Soiled())
 
 
@@ -65,6 +66,28 @@ def test_small_integers_come_out_exact(shape, whole, monkeypatch):
     x = oracle.small_integers(rng, shape, "float32")
     weight = oracle.small_integers(rng, made.weight_shape, "float32")
     np.testing.assert_array_equal(run(made, x, weight), want(made, x, weight)[0])
+
+
+@pytest.mark.parametrize("off", [0, 1])
+@pytest.mark.parametrize("outputs", [32, 41, 64, 80])
+def test_what_is_streamed_is_what_is_stored(outputs, off, monkeypatch):
+    monkeypatch.setattr(sums, "_STREAMED", 0)
+    rng = np.random.default_rng(outputs)
+    made = problem((2, 9, 10, 20), (3, 3, 20, outputs), padding=1)
+    x = oracle.small_integers(rng, made.x_shape, "float32")
+    weight = oracle.small_integers(rng, made.weight_shape, "float32")
+    count = math.prod(made.out_shape)
+    buffer = np.full(count + 65, -77, "float32")
+    first = -buffer.ctypes.data // 4 % 16 + off
+    out = buffer[first : first + count].reshape(made.out_shape)
+    from npconv.kernels.winograd_layer import FINITE  # behind it: streams
+
+    steps = sums._steps(made, made, x, out)
+    assert steps.convolve._words[FINITE + 1] == (off == 0 and outputs % 16 == 0)
+    assert winograd.forward(made, x, weight, out)
+    np.testing.assert_array_equal(out, want(made, x, weight)[0])
+    assert (buffer[:first] == -77).all()
+    assert (buffer[first + count :] == -77).all()
 
 
 @pytest.mark.parametrize("channels", [16, 64, 512])

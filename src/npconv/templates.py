@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from npconv.kernels.entry import Entry
 
 _LINE = 8  # int64
+
+
+def bits(value: float) -> int:
+    """Return the bits of a float64, as records hold it."""
+    return int(struct.unpack("=q", struct.pack("=d", value))[0])
 
 
 class Template:
@@ -31,9 +37,11 @@ class Template:
         self._length, self._each = len(words) + _LINE, scratch // 8
         words.flags.writeable = False  # calls at once read it
 
-    def run(self, *given: int) -> None:
-        """Do the work, with these for what a call adds."""
-        memory = np.empty(self._length + sharers(self._count) * self._each, np.int64)
+    def run(self, *given: int) -> np.ndarray:
+        """Do the work, with these for what a call adds; return the record as it is afterwards."""
+        threads = sharers(self._count)
+        memory = np.empty(self._length + threads * self._each, np.int64)
         memory[: len(self._words)] = self._words
         memory[: len(given)] = given
-        share(self._entry, memory, self._count)
+        share(self._entry, memory, self._count, threads)
+        return memory

@@ -21,14 +21,15 @@ from npconv.problem import ConvProblem
 from npconv.threads import forget_when_changed
 
 if TYPE_CHECKING:
-    from npconv.kernels.winograd_layer import Depth, Layer, Side, Sizes
-    from npconv.kernels.winograd_record import Scratch
+    from npconv.kernels.fields import Grid
+    from npconv.kernels.winograd_layer import Depth, Layer, Place, Room, Side, Sizes
 
 _WORKSPACE = 3 << 17  # bytes of a block of tiles and its products: in the second cache
 _SHARES = 16
 _HELD = 4  # times the tile's rows, where x is transformed first
 _FEW = 16  # times the tile's rows: so few tiles that reading them again costs little
-_LARGE = 42  # times the room for a block of tiles: weights that no cache holds beside it
+_LARGE = 42  # times the room for a block of tiles: weights that no cache holds
+_FRESH = 8  # the same where they are yet to be transformed: written to memory, and read again
 
 
 class Work(NamedTuple):
@@ -42,7 +43,7 @@ class Work(NamedTuple):
     whole         whether all of x is transformed first, and then the weight block by block
     sizes         what a thread's scratch holds of tiles
     block_nbytes  of a block of the transformed weight, and `transform_nbytes` to make it
-    parts         (first column, last, first block, last) to share out
+    item_columns  columns, and `item_blocks` blocks, of an item to share out
     """
 
     rows: tuple[int, int]
@@ -55,7 +56,8 @@ class Work(NamedTuple):
     sizes: Sizes
     block_nbytes: int
     transform_nbytes: int
-    parts: tuple[tuple[int, int, int, int], ...]
+    item_columns: int
+    item_blocks: int
 
     @property
     def planes(self) -> int:
@@ -72,16 +74,21 @@ class Work(NamedTuple):
         """Bytes of the transformed weight."""
         return self.blocks * self.block_nbytes
 
-    def scratch(self, packs: bool) -> Scratch:
-        """Return a thread's scratch; packs: whether it transforms blocks of the weight there."""
-        from npconv.kernels import winograd_record as kernels
+    @property
+    def items(self) -> int:
+        """How many items there are."""
+        return -(-self.columns // self.item_columns) * -(-self.blocks // self.item_blocks)
 
-        return kernels.scratch(self.sizes, packs * self.block_nbytes, packs * self.transform_nbytes)
+    def room(self, packs: bool) -> Room:
+        """Return a thread's scratch; packs: whether it transforms blocks of the weight there."""
+        from npconv.kernels import winograd_layer as kernels
+
+        return kernels.room(self.sizes, packs * self.block_nbytes, packs * self.transform_nbytes)
 
     @property
     def thread_nbytes(self) -> int:
         """Bytes that each thread holds."""
-        return self.scratch(self.whole).nbytes
+        return self.room(self.whole).nbytes
 
 
 class Axis(NamedTuple):
@@ -166,14 +173,20 @@ def _products(axes: Sequence[Axis], chosen: Sequence[int]) -> int:
     )
 
 
-def cut(problem: ConvProblem, planned: ConvProblem | None = None) -> Work:
-    """Return how a problem is cut up, where it is some images of `planned`: by the same rows."""
-    return _cut(problem, rows(planned or problem), _WORKSPACE)
+def cut(problem: ConvProblem, planned: ConvProblem | None = None, fresh: bool = False) -> Work:
+    """Return how a problem is cut up, where it is some images of `planned`: by the same rows.
+
+    fresh: whether the weight is yet to be transformed.
+    """
+    return _cut(problem, rows(planned or problem), _WORKSPACE, _FRESH if fresh else _LARGE)
 
 
 @lru_cache(maxsize=256)
-def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int) -> Work:
-    """Return the same by rows of toom.ROWS, with `nbytes` for a block of tiles and its products."""
+def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int, large: int) -> Work:
+    """Return the same by rows of toom.ROWS, with `nbytes` for a block of tiles and its products.
+
+    A transformed weight of more than `large` times that is made block by block.
+    """
     from npconv.kernels import simd
     from npconv.kernels import winograd_layer as kernels
 
@@ -186,29 +199,26 @@ def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int) -> Work:
     block = kernels.VECTORS * simd.lanes(problem.compute_dtype.name)
     blocks = -(-problem.group_outputs // block)
     planes = spans[0] * spans[1]
-    block_nbytes = planes * taps * channels * block * size
+    block_nbytes = planes * kernels.weight_plane(taps, channels, size)
     fit = max(nbytes // (planes * (channels + block) * size), kernels.ROWS)
     length = -(-out_size // -(-out_size // fit))
     reads = len(_reads(depth_axis(problem), length))
     columns = problem.batch * -(-out_size // length)
     columns *= math.prod(a.tiles(m) for a, m in zip(axes, outputs, strict=True))
     # Weights that no cache holds would be read again for each block of a few tiles.
-    large = blocks * block_nbytes > _LARGE * nbytes
-    whole = large and columns * length <= _FEW * kernels.ROWS
+    whole = blocks * block_nbytes > large * nbytes and columns * length <= _FEW * kernels.ROWS
     if whole:
         held = min(-(-kernels.ROWS * _HELD // length), columns)
-        each = -(-blocks // _SHARES)
-        parts = [(0, columns, k, min(k + each, blocks)) for k in range(0, blocks, each)]
+        item = columns, -(-blocks // _SHARES)
     else:
         held = max(min(_held(fit, length, kernels.ROWS), columns), 1)
-        each = max(-(-columns // held // _SHARES), 1) * held
-        parts = [(a, min(a + each, columns), 0, blocks) for a in range(0, columns, each)]
+        item = max(-(-columns // held // _SHARES), 1) * held, blocks
     plane = kernels.value_plane(channels, (columns if whole else held) * reads, size)
     sizes = kernels.Sizes(spans, outputs, taps, length, channels, held, plane, size, whole)
     transform = toom.ROWS[wide].taps * toom.ROWS[high].taps * block * size
     return Work(
         (high, wide), length, columns, block, blocks, held, whole, sizes, block_nbytes, transform,
-        tuple(parts),
+        *item,
     )  # fmt: skip
 
 
@@ -226,8 +236,15 @@ def _reads(depth: Axis, length: int) -> np.ndarray:
     return np.unique(outputs[:, None] * depth.stride + taps * depth.dilation)
 
 
-def layer(problem: ConvProblem, work: Work) -> Layer:
-    """Return what the kernels are told of a problem, or of each of its groups."""
+def layer(
+    problem: ConvProblem,
+    work: Work,
+    places: tuple[Place, Place],
+    grid: Grid,
+    room: Room,
+    streams: bool = False,
+) -> tuple[Layer, np.ndarray]:
+    """Return what the kernels are told of a problem, and the tables whose address that holds."""
     from npconv.kernels import winograd_layer as kernels
     from npconv.kernels.winograd_transforms import transforms
 
@@ -237,9 +254,17 @@ def layer(problem: ConvProblem, work: Work) -> Layer:
         _side(problem, i - 2, axis, number, tables)
         for i, (axis, number) in enumerate(zip(tiled_axes(problem), work.rows, strict=True))
     )
-    sizes = problem.group_channels, problem.group_outputs, problem.compute_dtype.type(0)
-    made = transforms(work.rows, problem.compute_dtype.char)
-    return kernels.Layer(np.concatenate(tables.parts), depth, high, wide, made, *sizes)
+    table = np.concatenate(tables.parts)
+    start = work.blocks * work.block * problem.itemsize
+    shared = kernels.Shared(work.weight_nbytes, work.whole * work.shared_nbytes, start)
+    nothing = kernels.Call(0, 0, 0, 0, 0, -math.inf, math.inf), kernels.Weight(*[0] * 7)
+    made = kernels.Layer(
+        *nothing, 1, streams, grid, depth, high, wide,
+        transforms(work.rows, problem.compute_dtype.char), room, *places, shared,
+        table.ctypes.data, problem.group_channels, problem.group_outputs,
+        work.block_nbytes // work.planes,
+    )  # fmt: skip
+    return made, table
 
 
 class _Tables:

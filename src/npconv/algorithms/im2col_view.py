@@ -54,7 +54,7 @@ def input_grad_cost(problem: ConvProblem) -> Cost:
         adjoints.padded_grad_nbytes(problem),
         arrays.weight_copy_nbytes(problem, taps_first=problem.channels_last),
         3 * problem.taps,
-        2 * adjoints.added_nbytes(problem),
+        4 * adjoints.added_nbytes(problem),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from npconv.kernels import simd
+from npconv.kernels.ahead import LINE, expect
 from npconv.kernels.compile import compiled
 from npconv.kernels.direct_layer import (
     Call,
@@ -109,6 +110,9 @@ def _convolve_group(layer, call, part, room, rows, zero):
             for q in range(end - begin):
                 a_rows = room.table + 8 * q * runs * rows
                 outs = room.out_table + 8 * q * rows
+                if kb == part.block and begin + q + 1 < end:
+                    across = windows.kernel_size.width // windows.merged
+                    _expect_tile(a_rows + 8 * runs * rows, runs, across, rows, inner * size)
                 if here == block:
                     ends = Store(start, call.streams, least, most)
                     multiply(block, a_rows, runs, inner, 1, b_at, block, inner * block, outs,
@@ -120,6 +124,17 @@ def _convolve_group(layer, call, part, room, rows, zero):
                     for i in range(rows):
                         copy(simd.read_int(outs + 8 * i) + kb * block * size,
                              room.spare + i * block * size, here, zero)  # fmt: skip
+
+
+@compiled
+def _expect_tile(table, runs, across, rows, nbytes):
+    """Ask for what a tile reads, where its rows follow one another; taps of a line read alike."""
+    for p in range(0, runs, across):
+        first = simd.read_int(table + 8 * p * rows)
+        last = simd.read_int(table + 8 * (p * rows + rows - 1)) + nbytes
+        if last - first <= 2 * rows * nbytes:
+            for at in range(first, last, LINE):
+                expect(at)
 
 
 @compiled

@@ -13,38 +13,40 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from npconv.kernels import simd
+from npconv.kernels.ahead import emit_expect
 from npconv.kernels.tile import Store
 
 Matrix = Sequence[Sequence[Fraction]]
 
 
-def make_sandwich(high: Matrix, wide: Matrix) -> Callable[..., None]:
+def make_sandwich(high: Matrix, wide: Matrix, ahead: int = 0) -> Callable[..., None]:
     """Return an intrinsic that applies two matrices to vectors.
 
     ::
 
-        sandwich(source, row, column, target, to_row, to_column, like)
+        sandwich(count, source, row, column, target, to_row, to_column, like)
 
         y[i][j] = sum over p, q of high[i][p] * wide[j][q] * x[p][q]
 
     x[p][q] is the vector at source + p*row + q*column, y[i][j] that at target + i*to_row +
-    j*to_column, all in bytes.
+    j*to_column, all in bytes.  This is done `count` times, at least once, each a vector further.
+    `ahead` columns behind x, which need not be readable, are asked for from memory meanwhile: a
+    tile's rows are too short for the CPU to see what comes.
     """
 
     @intrinsic
     def sandwich(
-        context: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any, to_column: Any,
-        like: Any,
+        context: Any, count: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any,
+        to_column: Any, like: Any,
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-            _emit(simd.Vectors(builder, like.name), high, wide, None, *given[:-1])
+            _emit(simd.Vectors(builder, like.name), high, wide, ahead, None, *given[:-1])
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 6, like), emit
+        return types.void(*[types.int64] * 7, like), emit
 
     return sandwich
 
@@ -54,7 +56,7 @@ def make_ending(high: Matrix, wide: Matrix) -> Callable[..., None]:
 
     ::
 
-        ending(source, row, column, target, to_row, to_column, seen, store)
+        ending(count, source, row, column, target, to_row, to_column, seen, store)
 
     Like make_sandwich's, but that y is stored as `store`, a tile.Store whose start is not 0, says.
     `seen` is the address of a vector that a NaN or Inf among the sums, before that, turns to NaN.
@@ -62,17 +64,17 @@ def make_ending(high: Matrix, wide: Matrix) -> Callable[..., None]:
 
     @intrinsic
     def ending(
-        context: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any, to_column: Any,
-        seen: Any, store: Any,
+        context: Any, count: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any,
+        to_column: Any, seen: Any, store: Any,
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
             *places, seen, how = given
             how = Store(*(builder.extract_value(how, i) for i in range(len(Store._fields))))
             do = simd.Vectors(builder, store.types[Store._fields.index("least")].name)
-            _emit(do, high, wide, _End(do, seen, how), *places)
+            _emit(do, high, wide, 0, _End(do, seen, how), *places)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 7, store), emit
+        return types.void(*[types.int64] * 8, store), emit
 
     return ending
 
@@ -82,48 +84,77 @@ class _End:
 
     def __init__(self, do: simd.Vectors, seen: Any, store: Store) -> None:
         self.seen = seen
-        self.start = do.load(store.start)
+        self.starts = store.start
         self.least, self.most = do.spread(store.least), do.spread(store.most)
         self.streams = do.builder.icmp_signed("!=", store.streams, do.integer(0))
 
-    def store(self, do: simd.Vectors, sums: Sequence[tuple[Any, Any]]) -> None:
-        """Store (sum, address) pairs, ended."""
-        ended = [(self._apply(do, value), at) for value, at in sums]
+    def store(self, do: simd.Vectors, sums: Sequence[tuple[Any, Any]], further: Any) -> None:
+        """Store (sum, address) pairs, ended; `further` bytes from the first vector on."""
+        start = do.load(do.builder.add(self.starts, further))
+        ended = [(self._apply(do, value, start), at) for value, at in sums]
         with do.builder.if_else(self.streams) as (stream, keep):
             for way, store in ((stream, do.stream), (keep, do.store)):
                 with way:
                     for value, at in ended:
                         store(value, at)
 
-    def _apply(self, do: simd.Vectors, value: Any) -> Any:
-        return do.at_most(do.at_least(do.builder.fadd(value, self.start), self.least), self.most)
+    def _apply(self, do: simd.Vectors, value: Any, start: Any) -> Any:
+        return do.at_most(do.at_least(do.builder.fadd(value, start), self.least), self.most)
 
 
 def _emit(
-    do: simd.Vectors, high: Matrix, wide: Matrix, ending: _End | None, source: Any, row: Any,
-    column: Any, target: Any, to_row: Any, to_column: Any,
+    do: simd.Vectors, high: Matrix, wide: Matrix, ahead: int, ending: _End | None, count: Any,
+    source: Any, row: Any, column: Any, target: Any, to_row: Any, to_column: Any,
 ) -> None:  # fmt: skip
-    def at(start: Any, step: Any, count: int) -> Any:
-        return do.builder.add(start, do.builder.mul(step, do.integer(count)))
+    builder = do.builder
+    before = builder.block
+    again, last = builder.append_basic_block("again"), builder.append_basic_block("last")
+    builder.branch(again)
+    builder.position_at_end(again)
+    further, seen = builder.phi(simd.INT), builder.phi(do.vector)
+    further.add_incoming(do.integer(0), before)
+    seen.add_incoming(do.zero, before)
+    read, write = builder.add(source, further), builder.add(target, further)
+    places = (read, row, column), (write, to_row, to_column)
+    looked = _emit_one(do, high, wide, ahead, ending, seen, further, *places)
+    vector = do.integer(do.lanes * do.nbytes)
+    following = builder.add(further, vector)
+    further.add_incoming(following, builder.block)
+    seen.add_incoming(looked, builder.block)
+    end = builder.mul(count, vector)
+    builder.cbranch(builder.icmp_signed("<", following, end), again, last)
+    builder.position_at_end(last)
+    if ending is not None:
+        do.store(builder.fadd(do.load(ending.seen), looked), ending.seen)
 
-    columns = []
-    for q in range(len(wide[0])):
-        top = at(source, column, q)
-        columns.append(apply(do, high, [do.load(at(top, row, p)) for p in range(len(high[0]))]))
-    seen = do.zero
+
+def _emit_one(
+    do: simd.Vectors, high: Matrix, wide: Matrix, ahead: int, ending: _End | None, seen: Any,
+    further: Any, source: tuple[Any, Any, Any], target: tuple[Any, Any, Any],
+) -> Any:  # fmt: skip
+    def at(place: tuple[Any, Any, Any], i: int, j: int) -> Any:
+        start, row, column = place
+        across = do.builder.mul(column, do.integer(j))
+        return do.builder.add(do.builder.add(start, do.builder.mul(row, do.integer(i))), across)
+
+    rows, columns = len(high[0]), len(wide[0])
+    for q in range(columns, columns + ahead):
+        for p in range(rows):
+            emit_expect(do.builder, at(source, p, q))
+    half = [
+        apply(do, high, [do.load(at(source, p, q)) for p in range(rows)]) for q in range(columns)
+    ]
     for i in range(len(high)):
-        results = apply(do, wide, [one[i] for one in columns])
-        left = at(target, to_row, i)
-        places = [at(left, to_column, j) for j in range(len(wide))]
+        results = apply(do, wide, [one[i] for one in half])
+        places = [at(target, i, j) for j in range(len(wide))]
         if ending is None:
             for value, where in zip(results, places, strict=True):
                 do.store(value, where)
         else:
             for value in results:
                 seen = do.fma(value, do.zero, seen)
-            ending.store(do, list(zip(results, places, strict=True)))
-    if ending is not None:
-        do.store(do.builder.fadd(do.load(ending.seen), seen), ending.seen)
+            ending.store(do, list(zip(results, places, strict=True)), further)
+    return seen
 
 
 def apply(do: simd.Vectors, matrix: Matrix, vectors: Sequence[Any]) -> list[Any]:
@@ -191,19 +222,3 @@ def all_zero(context: Any, address: Any, like: Any) -> Any:
         return builder.icmp_signed("==", builder.bitcast(equal, bits), ir.Constant(bits, -1))
 
     return types.boolean(types.int64, like), emit
-
-
-@intrinsic
-def expect(context: Any, address: Any) -> Any:
-    """Ask the second cache for the line at an address, which need not be readable."""
-
-    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-        number = ir.IntType(32)
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        reads, second, data = (ir.Constant(number, value) for value in (0, 2, 1))
-        builder.call(ask, [builder.inttoptr(given[0], byte), reads, second, data])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), emit

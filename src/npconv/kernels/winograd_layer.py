@@ -1,37 +1,57 @@
-"""What the kernels of Winograd convolution are told: a layer, how it is cut, and the scratch."""
+"""The record of a Winograd convolution: the layer, how it is cut, and each thread's scratch.
+
+Steps are in bytes; arrays have their channels side by side.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from npconv.kernels import simd
+from npconv.kernels.fields import Grid
 from npconv.kernels.winograd_transforms import Transforms
 
 LINE = 64  # bytes of a cache line: no vector of the scratch crosses one
 ROWS, VECTORS = simd.tile_size()
 
 
-class Place(NamedTuple):
-    """Where an array lies that has its channels side by side: address, and bytes to the next."""
+class Call(NamedTuple):
+    """What each call adds: addresses, and the least and the most that is stored.
 
-    address: int
-    image: int
-    depth: int
-    row: int
-    pixel: int
+    packed  the transformed weight, or room for it; 0 has blocks of it made where they are needed
+    values  what all threads share of the transformed x; 0 where each has some of its own
+    start   (groups, outputs of all blocks), added to the sums
+    """
+
+    x: int
+    out: int
+    packed: int
+    values: int
+    start: int
+    least: float
+    most: float
 
 
 class Weight(NamedTuple):
-    """Where a weight lies: address, and bytes to the next."""
+    """Where the weight lies, which each call adds where it is to be transformed."""
 
     address: int
+    group: int
     depth: int
     row: int
     column: int
     channel: int
     output: int
+
+
+class Place(NamedTuple):
+    """How x or out lies: bytes from group to group, image to image, and so on."""
+
+    group: int
+    image: int
+    depth: int
+    row: int
+    pixel: int
 
 
 class Side(NamedTuple):
@@ -77,30 +97,29 @@ class Depth(NamedTuple):
     lines: int
 
 
-class Layer(NamedTuple):
-    """A convolution, or a group of one; its tables, int64, in one array."""
+class Shared(NamedTuple):
+    """Bytes from group to group of what is not x, out or weight."""
 
-    tables: np.ndarray
-    depth: Depth
-    high: Side
-    wide: Side
-    transforms: Transforms
-    channels: int
-    outputs: int
-    zero: float  # of the elements' type
+    packed: int
+    values: int
+    start: int
 
 
 class Room(NamedTuple):
-    """Scratch of one thread: addresses, and bytes from plane to plane (one for each product).
+    """Scratch of one thread: byte offsets, and bytes from plane to plane (one for each product).
 
-    values    (planes, held * reads, channels)  the transformed columns of a block
-    products  (planes, rows, block)     their products with a block of the weights
-    patch     (span, span) vectors      a tile that x does not hold whole
-    spare     (outputs, outputs) vectors, what out does not hold whole
-    zeros     (block or channels)
-    seen      (vector) NaN after a sum that is not finite
-    table     (planes * taps + 1, rows) int64  where the products' rows are read, and written
-    goals     (rows, 3) int64           where a tile's outputs go, and how many rows and columns
+    values     (planes, held * reads, channels)  the transformed columns of a block
+    products   (planes, rows, block)     their products with a block of the weights
+    patch      (span, span, channels)    a tile that x does not hold whole
+    spare      (outputs, outputs) vectors, what out does not hold whole
+    zeros      (block or channels)
+    seen       (vector) NaN after a sum that is not finite
+    table      (planes * taps + 1, rows) int64  where the products' rows are read, and written
+    goals      (rows, 3) int64           where a tile's outputs go, and how many rows and columns
+    block      a block of the transformed weight, where none is kept
+    transform  (taps, taps, block)       what that is made of
+    nbytes     of all of it
+    held       columns in work at once
     """
 
     values: int
@@ -111,18 +130,42 @@ class Room(NamedTuple):
     seen: int
     table: int
     goals: int
+    block: int
+    transform: int
+    nbytes: int
     value_plane: int
     product_plane: int
     held: int
 
 
-class Part(NamedTuple):
-    """Which columns of tiles, and which blocks of outputs, are computed."""
+class Layer(NamedTuple):
+    """The record of a convolution.
 
-    first: int
-    last: int
-    first_block: int
-    last_block: int
+    finite  whether every sum was; streams: whether whole tiles are written past the caches;
+    tables  address of int64 that the axes' places, firsts and so on number;
+    plane   bytes from a plane of a transformed block of the weight to the next
+    """
+
+    call: Call
+    weight: Weight
+    finite: int
+    streams: int
+    grid: Grid
+    depth: Depth
+    high: Side
+    wide: Side
+    transforms: Transforms
+    room: Room
+    source: Place
+    target: Place
+    shared: Shared
+    tables: int
+    channels: int
+    outputs: int
+    plane: int
+
+
+FINITE = len(Call._fields) + len(Weight._fields)  # where `finite` stands in the record
 
 
 class Sizes(NamedTuple):
@@ -145,13 +188,19 @@ def value_plane(channels: int, rows: int, itemsize: int) -> int:
     return -(-rows * channels * itemsize // vector) * vector + vector
 
 
+def weight_plane(taps: int, channels: int, itemsize: int) -> int:
+    """Return the bytes of a plane of a transformed block of the weight, all taps of the depth."""
+    block = VECTORS * simd.MACHINE.vector_nbytes // itemsize
+    return taps * value_plane(channels * block, 1, itemsize)
+
+
 def rows_of(length: int, held: int) -> int:
     """Return how many rows of products so many columns fill, a multiple of ROWS."""
     return -(-length * held // ROWS) * ROWS
 
 
-def room(sizes: Sizes) -> tuple[Room, int]:
-    """Return the Room that begins at address 0, and its bytes, a multiple of LINE."""
+def room(sizes: Sizes, block_nbytes: int = 0, transform_nbytes: int = 0) -> Room:
+    """Return the Room; 0 bytes where no block of the weight is made in it."""
     vector = simd.MACHINE.vector_nbytes
     block = VECTORS * vector
     planes = sizes.spans[0] * sizes.spans[1]
@@ -160,14 +209,16 @@ def room(sizes: Sizes) -> tuple[Room, int]:
     lengths = (
         0 if sizes.shared else planes * sizes.plane,
         planes * product_plane,
-        planes * vector,
+        planes * max(-(-sizes.channels * sizes.itemsize // vector), 1) * vector,
         sizes.outputs[0] * sizes.outputs[1] * vector,
         max(block, sizes.channels * sizes.itemsize),
         vector,
         8 * (planes * sizes.taps + 1) * rows,
         8 * 3 * rows,
+        block_nbytes,
+        transform_nbytes,
     )
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + -(-length // LINE) * LINE)
-    return Room(*starts[:-1], sizes.plane, product_plane, sizes.held), starts[-1]
+    return Room(*starts, sizes.plane, product_plane, sizes.held)

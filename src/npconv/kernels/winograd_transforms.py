@@ -17,13 +17,14 @@ from npconv.kernels.record import of_type
 from npconv.kernels.sandwich import make_ending, make_sandwich
 from npconv.kernels.tile import Store
 
-# What a network's layers have: taps, stride and outputs of a tile of both axes.
-_COMMON = ((3, 1, 2), (3, 1, 4), (5, 1, 2), (5, 1, 4), (3, 2, 2), (3, 2, 4))
+# What a network's layers have: taps, stride, and outputs of a tile, any two for the two axes.
+_COMMON = ((3, 1, (1, 2, 4)), (5, 1, (2, 4)), (3, 2, (2, 4)))
 
-# call(address, source, row, column, target, to_row, to_column): see sandwich.make_sandwich
-transform = make_call(6)
-# call(address, source, row, column, target, to_row, to_column, seen, start, streams, least, most)
-ending = make_call(9, 2)
+# call(address, count, source, row, column, target, to_row, to_column): see sandwich.make_sandwich
+transform = make_call(7)
+# call(address, count, source, row, column, target, to_row, to_column, seen, start, streams, least,
+# most)
+ending = make_call(10, 2)
 
 
 class Transforms(NamedTuple):
@@ -52,23 +53,28 @@ def _matrices(side: str, rows: tuple[int, int]) -> tuple[Any, Any]:
 
 @lru_cache(maxsize=512)
 def _sandwich(side: str, rows: tuple[int, int], letter: str) -> Entry:
-    sandwich, zero = make_sandwich(*_matrices(side, rows)), np.dtype(letter).type(0)
+    # What the next tile reads besides.
+    wide = toom.ROWS[rows[1]]
+    ahead = wide.outputs * wide.stride if side == "input" else 0
+    sandwich, zero = make_sandwich(*_matrices(side, rows), ahead), np.dtype(letter).type(0)
 
-    def apply(source, row, column, target, to_row, to_column):  # type: ignore[no-untyped-def]
-        sandwich(source, row, column, target, to_row, to_column, zero)
+    def apply(count, source, row, column, target, to_row, to_column):  # type: ignore[no-untyped-def]
+        sandwich(count, source, row, column, target, to_row, to_column, zero)
 
-    return Entry(apply, 6, variant=f"{side} {rows} {letter}")
+    return Entry(apply, 7, variant=f"{side} {rows} {letter}")
 
 
 @lru_cache(maxsize=256)
 def _ending(rows: tuple[int, int], letter: str) -> Entry:
     sandwich, zero = make_ending(*_matrices("output", rows)), np.dtype(letter).type(0)
 
-    def apply(source, row, column, target, to_row, to_column, seen, start, streams, least, most):  # type: ignore[no-untyped-def]
+    def apply(
+        count, source, row, column, target, to_row, to_column, seen, start, streams, least, most
+    ):  # type: ignore[no-untyped-def]
         store = Store(start, streams, of_type(least, zero), of_type(most, zero))
-        sandwich(source, row, column, target, to_row, to_column, seen, store)
+        sandwich(count, source, row, column, target, to_row, to_column, seen, store)
 
-    return Entry(apply, 9, 2, variant=f"{rows} {letter}")
+    return Entry(apply, 10, 2, variant=f"{rows} {letter}")
 
 
 def warm(*choices: str) -> None:
@@ -80,5 +86,8 @@ def warm(*choices: str) -> None:
 
 def _common() -> list[str]:
     place = {(row.taps, row.stride, row.outputs): i for i, row in enumerate(toom.ROWS)}
-    numbers = [place[at] for at in _COMMON]
-    return [f"{i} {i} {letter}" for i in numbers for letter in "fd"]
+    pairs = []
+    for taps, stride, outputs in _COMMON:
+        rows = [place[taps, stride, m] for m in outputs]
+        pairs += [(i, j) for i in rows for j in rows if toom.ROWS[i].outputs > 1 or i != j]
+    return [f"{i} {j} {letter}" for i, j in pairs for letter in "fd"]

@@ -7,15 +7,8 @@ import numpy as np
 from npconv.kernels import simd
 from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
-from npconv.kernels.winograd_layer import VECTORS
-from npconv.kernels.winograd_record import (
-    block_of,
-    group_of,
-    layer_of,
-    packed_of,
-    part_of,
-    weight_of,
-)
+from npconv.kernels.fields import cell, nbytes, read, scratch
+from npconv.kernels.winograd_layer import VECTORS, Layer
 from npconv.kernels.winograd_transforms import transform
 
 copy = simd.copy
@@ -24,46 +17,45 @@ gather = simd.gather
 
 
 @compiled
-def pack_block(weight, layer, kb, packed, scratch):
-    """Write block kb of the transformed weight to the address `packed`.
+def pack_block(record, group, kb, packed, taps, zero):
+    """Write block kb of a group's transformed weight to the address `packed`.
 
-    It is (planes, taps of the depth, channels, block), zeros after the last output.  scratch:
-    address of rows*columns*block elements.
+    It is (planes, taps of the depth, channels, block), zeros after the last output.  taps: address
+    of room for (rows, columns, block).
     """
-    high, wide, zero = layer.high, layer.wide, layer.zero
+    layer = read(record, Layer)
+    weight, high, wide = layer.weight, layer.high, layer.wide
     size = simd.nbytes(zero)
-    lanes = simd.width(zero)
-    block = VECTORS * lanes
+    block = VECTORS * simd.width(zero)
     row = block * size
-    panel = layer.channels * row
-    plane = layer.depth.taps * panel
     here = min(block, layer.outputs - kb * block)
+    first = weight.address + group * weight.group + kb * block * weight.output
     for p in range(layer.depth.taps):
         for c in range(layer.channels):
-            kernel = weight.address + p * weight.depth + c * weight.channel
-            kernel += kb * block * weight.output
+            kernel = first + p * weight.depth + c * weight.channel
+            write = taps
             for i in range(high.taps):
                 for j in range(wide.taps):
-                    read = kernel + i * weight.row + j * weight.column
-                    write = scratch + (i * wide.taps + j) * row
+                    given = kernel + i * weight.row + j * weight.column
                     if weight.output == size:
-                        copy(write, read, here, zero)
+                        copy(write, given, here, zero)
                     else:
-                        gather(write, read, weight.output, here, zero)
+                        gather(write, given, weight.output, here, zero)
                     fill(write + here * size, block - here, zero)
-            at = packed + p * panel + c * row
-            for v in range(0, block, lanes):
-                transform(layer.transforms.kernel, scratch + v * size, wide.taps * row, row,
-                          at + v * size, wide.span * plane, plane)  # fmt: skip
+                    write += row
+            transform(layer.transforms.kernel, VECTORS, taps, wide.taps * row, row,
+                      packed + (p * layer.channels + c) * row, wide.span * layer.plane,
+                      layer.plane)  # fmt: skip
 
 
 @compiled
 def _pack(record, item, thread, zero):
-    part, record = part_of(record, item), group_of(record, item)
-    weight, layer = weight_of(record), layer_of(record, zero)
-    _, scratch = block_of(record, thread)
-    for kb in range(part.first_block, part.last_block):
-        pack_block(weight, layer, kb, packed_of(record, kb), scratch)
+    layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
+    room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
+    block = layer.high.span * layer.wide.span * layer.plane
+    for kb in range(part.block, part.last_block):
+        at = layer.call.packed + part.group * layer.shared.packed + kb * block
+        pack_block(record, part.group, kb, at, room + layer.room.transform, zero)
 
 
 @entry

@@ -44,9 +44,9 @@ def waiting(problem: ConvProblem) -> float:
     return 0 if ready and compiler.ready("winograd_transforms", transforms) else _COMPILING
 
 
-def where(strides: tuple[int, ...]) -> Place:
-    """Return where an array (N, *size, channels) of these strides lies, from address 0 on."""
+def where(strides: tuple[int, ...], channels: int) -> Place:
+    """Return how an array (N, *size, channels) of these strides lies, with so many a group."""
     from npconv.kernels.winograd_layer import Place
 
-    image, *spatial, _ = strides
-    return Place(0, image, *(0, 0, *spatial)[-3:])
+    image, *spatial, channel = strides
+    return Place(channels * channel, image, *(0, 0, *spatial)[-3:])

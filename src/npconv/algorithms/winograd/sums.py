@@ -13,16 +13,20 @@ from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.winograd.places import waiting, where
 from npconv.algorithms.winograd.rooms import LINE, line
 from npconv.problem import ConvProblem
-from npconv.threads import forget_when_changed, share, sharers
+from npconv.templates import Template, bits
+from npconv.threads import forget_when_changed
 from npconv.tiling import Work
 
 if TYPE_CHECKING:
-    from npconv.kernels.winograd_record import Template
+    from npconv.kernels.entry import Entry
+    from npconv.kernels.fields import Grid
+    from npconv.kernels.winograd_layer import Place, Room
 
 _SHARES = 16
 _STREAMED = 4 << 20  # bytes of out
 _KEPT = 1 << 15  # bytes of tables that are kept between calls
 _MOST_KEPT = 128
+_NO_LIMITS = bits(-math.inf), bits(math.inf)
 
 
 def cost(problem: ConvProblem) -> Cost:
@@ -32,11 +36,11 @@ def cost(problem: ConvProblem) -> Cost:
     """
     piece = relayout.planned_piece(problem)
     held = sum(relayout.copied_nbytes(piece))
-    if problem.weight_dtype != problem.compute_dtype:
-        held += math.prod(problem.weight_shape) * problem.itemsize
     if steps := waiting(problem):
         return Cost(2 * problem.macs, 0, held + 64 * problem.macs, steps)
-    work = tiling.cut(piece, problem)
+    work = tiling.cut(piece, problem, fresh=piece is problem)
+    if work.whole and problem.weight_dtype != problem.compute_dtype:
+        held += math.prod(problem.weight_shape) * problem.itemsize
     outputs = work.blocks * work.block
     products = tiling.products(problem, work.rows) * problem.groups
     flops = 2 * products * tiling.depth_axis(problem).taps * problem.group_channels * outputs
@@ -49,7 +53,7 @@ def cost(problem: ConvProblem) -> Cost:
         shared += problem.groups * work.weight_nbytes
     moved = 2 * sum(relayout.copied_nbytes(problem)) + 6 * problem.groups * work.weight_nbytes
     moved += passed
-    count = len(work.parts) * problem.groups
+    count = work.items * problem.groups
     workspace = held + tiling.tables_nbytes(piece, work) + shared
     steps = 20 + 20 * problem.batch / max(piece.batch, 1)
     each = work.thread_nbytes
@@ -58,16 +62,11 @@ def cost(problem: ConvProblem) -> Cost:
 
 def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
     """Return the weight transformed: (groups, blocks, planes, taps, channels, block), as bytes."""
-    from npconv.kernels import winograd_weights as kernels
-
     work = tiling.cut(problem)
-    template = _packing(problem, work)
-    packed = np.empty(problem.groups * work.weight_nbytes + LINE, np.uint8)
-    threads, scratch = _scratch(template)
     weight = _as_computed(problem, weight)
-    record = template.record(line(scratch), packed=line(packed))
-    template.weigh(record, *_lies(problem, weight))
-    share(kernels.PACK[problem.compute_dtype.char], record, template.items, threads)
+    packed = np.empty(problem.groups * work.weight_nbytes + LINE, np.uint8)
+    call = 0, 0, line(packed), 0, 0, *_NO_LIMITS
+    _packing(problem, work).run(*call, *_lies(problem, weight))
     return packed
 
 
@@ -79,12 +78,13 @@ def forward(
     ending: Ending = NOTHING,
 ) -> bool:
     """Write out, and return whether every sum was finite before its ending."""
-    if not tiling.cut(problem).whole or relayout.splits(problem, x, out):
+    if not tiling.cut(problem, fresh=True).whole or relayout.splits(problem, x, out):
         return forward_packed(problem, x, pack_weight(problem, weight), out, ending)
     weight = _as_computed(problem, weight)
     finite = True
     for piece, source, goal in relayout.pieces(problem, x, out):  # one
-        finite &= _by_outputs(_steps(piece, problem, source, goal), source, weight, goal, ending)
+        steps = _steps(piece, problem, source, goal, fresh=True)
+        finite &= _by_outputs(steps, source, weight, goal, ending)
     return finite
 
 
@@ -116,16 +116,17 @@ class _Steps(NamedTuple):
     gather: Template | None
     shared: int
     zeros: np.ndarray  # (groups, outputs of all blocks): what is added to a row of sums
-    streams: bool
 
 
-def _steps(problem: ConvProblem, planned: ConvProblem, x: np.ndarray, out: np.ndarray) -> _Steps:
+def _steps(
+    problem: ConvProblem, planned: ConvProblem, x: np.ndarray, out: np.ndarray, fresh: bool = False
+) -> _Steps:
     """Return the steps for arrays that lie as these do, and are images of `planned`."""
     aligned = out.ctypes.data % LINE == 0
-    key = problem, planned, x.strides, out.strides, aligned
+    key = problem, planned, x.strides, out.strides, aligned, fresh
     steps = _kept_steps.get(key)
     if steps is None:
-        work = tiling.cut(problem, planned)
+        work = tiling.cut(problem, planned, fresh)
         steps = _new_steps(problem, work, x.strides, out.strides, aligned)
         if tiling.tables_nbytes(problem, work) <= _KEPT:
             if len(_kept_steps) >= _MOST_KEPT:
@@ -138,17 +139,9 @@ def _by_tiles(
     steps: _Steps, x: np.ndarray, packed: np.ndarray, out: np.ndarray, ending: Ending
 ) -> bool:
     """Let each thread take blocks of columns through all three steps."""
-    from npconv.kernels import winograd as kernels
-
-    template = steps.convolve
-    threads, scratch = _scratch(template)
     added = _added(steps, ending)
-    record = template.record(
-        line(scratch), x.ctypes.data, out.ctypes.data, line(packed), 0, added.ctypes.data,
-        _limits(ending), steps.streams,
-    )  # fmt: skip
-    share(kernels.CONVOLVE[steps.problem.compute_dtype.char], record, template.items, threads)
-    return template.finite(record)
+    places = x.ctypes.data, out.ctypes.data, line(packed), 0, added.ctypes.data
+    return _finite(steps.convolve.run(*places, *_limits(ending)))
 
 
 def _by_outputs(
@@ -158,56 +151,66 @@ def _by_outputs(
 
     A transformed weight is bytes; another one, larger than any cache here, need never be whole.
     """
-    from npconv.kernels import winograd as kernels
-
     assert steps.gather is not None
-    letter = steps.problem.compute_dtype.char
     values = np.empty(steps.shared + LINE, np.uint8)
-    threads, scratch = _scratch(steps.gather)
-    record = steps.gather.record(line(scratch), x.ctypes.data, values=line(values))
-    share(kernels.GATHER[letter], record, steps.gather.items, threads)
-    del scratch
-    template = steps.convolve
-    threads, scratch = _scratch(template)
-    added = _added(steps, ending)
-    packed = line(weight) if weight.dtype == np.uint8 else 0
-    record = template.record(
-        line(scratch), 0, out.ctypes.data, packed, line(values), added.ctypes.data,
-        _limits(ending), steps.streams,
-    )  # fmt: skip
-    if not packed:
-        template.weigh(record, *_lies(steps.problem, weight))
-    share(kernels.MULTIPLY[letter], record, template.items, threads)
-    return template.finite(record)
+    steps.gather.run(x.ctypes.data, 0, 0, line(values))
+    added, limits = _added(steps, ending), _limits(ending)
+    if weight.dtype == np.uint8:
+        places = 0, out.ctypes.data, line(weight), line(values), added.ctypes.data
+        return _finite(steps.convolve.run(*places, *limits))
+    places = 0, out.ctypes.data, 0, line(values), added.ctypes.data
+    lies = _lies(steps.problem, weight)
+    return _finite(steps.convolve.run(*places, *(limits or _NO_LIMITS), *lies))
 
 
-def _limits(ending: Ending) -> tuple[float, float] | None:
-    return (ending.least, ending.most) if ending.clamps else None
+def _limits(ending: Ending) -> tuple[int, ...]:
+    return tuple(map(bits, (ending.least, ending.most))) if ending.clamps else ()
+
+
+def _finite(record: np.ndarray) -> bool:
+    """Return whether the record says that every sum was finite."""
+    from npconv.kernels.winograd_layer import FINITE
+
+    return record.item(FINITE) != 0
 
 
 def _new_steps(
     problem: ConvProblem, work: Work, x: tuple[int, ...], out: tuple[int, ...], aligned: bool
 ) -> _Steps:
-    from npconv.kernels.winograd_record import Template
+    from npconv.kernels import winograd as kernels
+    from npconv.kernels.fields import Grid
 
-    layer = tiling.layer(problem, work)
-    channels, outputs = problem.group_channels * x[-1], problem.group_outputs * out[-1]
-    places = (where(x), channels), (where(out), outputs)
-    given = layer, places, problem.groups
-    held, nbytes, shared = work.sizes, work.block_nbytes, work.whole * work.shared_nbytes
-    each = work.scratch(work.whole)
-    template = Template(*given, work.parts, held, nbytes, each, shared)
-    gather = None
-    if work.whole:
-        share = -(-work.columns // _SHARES)
-        parts = [(a, min(a + share, work.columns), 0, 0) for a in range(0, work.columns, share)]
-        gather = Template(*given, parts, held, nbytes, work.scratch(False), shared)
-    zeros = np.zeros((problem.groups, work.blocks * work.block), problem.compute_dtype)
-    zeros.flags.writeable = False
+    places = where(x, problem.group_channels), where(out, problem.group_outputs)
     large = math.prod(problem.out_shape) * problem.itemsize >= _STREAMED
     rows = (*out[:-1], problem.group_outputs * problem.itemsize)
     streams = large and aligned and not any(step % LINE for step in rows)
-    return _Steps(problem, template, gather, problem.groups * shared, zeros, streams)
+    grid = Grid(problem.groups, work.columns, work.blocks, 1, work.item_columns, work.item_blocks)
+    letter = problem.compute_dtype.char
+    entry = (kernels.MULTIPLY if work.whole else kernels.CONVOLVE)[letter]
+    template = _template(entry, problem, work, places, grid, work.room(work.whole), streams)
+    gather = None
+    if work.whole:
+        grid = Grid(problem.groups, work.columns, 1, 1, -(-work.columns // _SHARES), 1)
+        gather = _template(kernels.GATHER[letter], problem, work, places, grid, work.room(False))
+    zeros = np.zeros((problem.groups, work.blocks * work.block), problem.compute_dtype)
+    zeros.flags.writeable = False
+    shared = problem.groups * work.whole * work.shared_nbytes
+    return _Steps(problem, template, gather, shared, zeros)
+
+
+def _template(
+    entry: Entry,
+    problem: ConvProblem,
+    work: Work,
+    places: tuple[Place, Place],
+    grid: Grid,
+    room: Room,
+    streams: bool = False,
+) -> Template:
+    from npconv.kernels.fields import words
+
+    layer, tables = tiling.layer(problem, work, places, grid, room, streams)
+    return Template(entry, words(layer), grid.items, room.nbytes, tables)
 
 
 def _added(steps: _Steps, ending: Ending) -> np.ndarray:
@@ -223,23 +226,16 @@ def _added(steps: _Steps, ending: Ending) -> np.ndarray:
 @lru_cache(maxsize=128)
 def _packing(problem: ConvProblem, work: Work) -> Template:
     """Return the template of what transforms the weight."""
-    from npconv.kernels.winograd_record import Scratch, Template
+    from npconv.kernels import winograd_weights as kernels
+    from npconv.kernels.fields import Grid
 
     shares = max(min(work.weight_nbytes >> 18, work.blocks, _SHARES), 1)
-    each = -(-work.blocks // shares)
-    parts = [(0, 0, a, min(a + each, work.blocks)) for a in range(0, work.blocks, each)]
-    nowhere = where((0,) * (problem.ndim + 2)), 0
-    scratch = Scratch(0, 0, -(-work.transform_nbytes // LINE) * LINE)
-    layer = tiling.layer(problem, work)._replace(tables=np.zeros(1, np.int64))
-    return Template(
-        layer, (nowhere, nowhere), problem.groups, parts, work.sizes, work.block_nbytes, scratch
-    )
-
-
-def _scratch(template: Template) -> tuple[int, np.ndarray]:
-    """Return how many threads may share the work, and scratch for all of them."""
-    threads = sharers(template.items)
-    return threads, np.empty(threads * template.scratch_nbytes + LINE, np.uint8)
+    grid = Grid(problem.groups, 1, work.blocks, 1, 1, -(-work.blocks // shares))
+    nowhere = where((0,) * (problem.ndim + 2), 0)
+    room = work.room(True)
+    room = room._replace(transform=0, nbytes=room.nbytes - room.transform)
+    entry = kernels.PACK[problem.compute_dtype.char]
+    return _template(entry, problem, work, (nowhere, nowhere), grid, room)
 
 
 def _as_computed(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
@@ -248,11 +244,11 @@ def _as_computed(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
     return weight if weight.flags.aligned else weight.copy()
 
 
-def _lies(problem: ConvProblem, weight: np.ndarray) -> tuple[tuple[int, ...], int]:
-    """Return where the weight lies, as a kernels' Weight, and the bytes to the next group's."""
+def _lies(problem: ConvProblem, weight: np.ndarray) -> tuple[int, ...]:
+    """Return where the weight lies, as a kernels' Weight."""
     size = weight.itemsize
     steps = [s if n > 1 else size for n, s in zip(weight.shape, weight.strides, strict=True)]
-    return (weight.ctypes.data, *(0, 0, *steps)[-5:]), problem.group_outputs * steps[-1]
+    return weight.ctypes.data, problem.group_outputs * steps[-1], *(0, 0, *steps)[-5:]
 
 
 _kept_steps: dict[Any, _Steps] = {}

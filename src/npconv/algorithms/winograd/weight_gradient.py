@@ -72,9 +72,11 @@ def weight_grad(
     for tap in empty:
         result[tap] = 0
     if made.runs:
-        scratch = np.empty(sharers(made.most) * made.scratch_nbytes + LINE, np.uint8)
+        threads = sharers(made.most)
+        scratch = np.empty(threads * made.scratch_nbytes + LINE, np.uint8)
         places = line(scratch), x.ctypes.data, grad_out.ctypes.data, result.ctypes.data
-        (_whole if work.whole else _by_parts)(problem, work, made, made.record(*places))
+        run = _whole if work.whole else _by_parts
+        run(problem, work, made, made.record(*places), threads)
     if result is not out:
         out[...] = result
     if problem.ndim < 3 or np.isfinite(grad_out.sum()) or np.isfinite(grad_out).all():
@@ -87,7 +89,9 @@ def _kept_template(*key: Any) -> tuple[Template, tuple[int, ...]]:
     return template(*key)
 
 
-def _whole(problem: ConvProblem, work: Cut, made: Template, record: np.ndarray) -> None:
+def _whole(
+    problem: ConvProblem, work: Cut, made: Template, record: np.ndarray, threads: int
+) -> None:
     """Transform all the tiles of a run, then share out the products by channels and outputs."""
     from npconv.kernels import winograd_gradient as kernels
     from npconv.kernels.winograd_gradient_record import hold_planes
@@ -102,24 +106,26 @@ def _whole(problem: ConvProblem, work: Cut, made: Template, record: np.ndarray) 
         (grads, work.plane_nbytes(problem.group_outputs)),
     )
     for i, (count, _) in enumerate(made.runs):
-        share(kernels.GATHER[letter], record[i : i + 1], made.gathers)
-        share(kernels.MULTIPLY[letter], record[i : i + 1], count)
+        share(kernels.GATHER[letter], record[i : i + 1], made.gathers, threads)
+        share(kernels.MULTIPLY[letter], record[i : i + 1], count, threads)
 
 
-def _by_parts(problem: ConvProblem, work: Cut, made: Template, record: np.ndarray) -> None:
+def _by_parts(
+    problem: ConvProblem, work: Cut, made: Template, record: np.ndarray, threads: int
+) -> None:
     """Take parts of the tiles, channels and outputs through everything; add up what is shared."""
     from npconv.kernels import winograd_gradient as kernels
     from npconv.kernels.winograd_gradient_record import hold_sums
 
     letter = problem.compute_dtype.char
     if made.joined:
-        share(kernels.ACCUMULATE[letter], record, made.joined)
+        share(kernels.ACCUMULATE[letter], record, made.joined, threads)
         return
     memory = np.empty(made.partial_nbytes + LINE, np.uint8)
     hold_sums(record, line(memory))
     for i, (count, pieces) in enumerate(made.runs):
-        share(kernels.ACCUMULATE[letter], record[i : i + 1], count)
-        share(kernels.ADD[letter], record[i : i + 1], pieces)
+        share(kernels.ACCUMULATE[letter], record[i : i + 1], count, threads)
+        share(kernels.ADD[letter], record[i : i + 1], pieces, threads)
 
 
 def _shared_nbytes(problem: ConvProblem, work: Cut) -> int:
