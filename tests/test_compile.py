@@ -19,6 +19,7 @@ import numba
 from kept_kernels import CALLS, TINY, fill, loads, run, twice_and
 from npconv.kernels import compile as compiling
 from npconv.kernels.compile import NotKept, Tally, compiled, fingerprint, only_loading
+from npconv.kernels.inner import inner
 
 
 @pytest.fixture
@@ -193,3 +194,15 @@ def test_a_forked_child_loads_and_keeps(tmp_path):
     out, err = run(importing(tmp_path) + code, **where)
     assert out.splitlines()[1] == "[0, 0, 0, 0] (3+2j)"
     assert err == ""
+
+
+def test_an_inner_function_is_compiled_into_what_calls_it():
+    @inner
+    def twice_and(a, b):
+        return a + a + b
+
+    kernel = compiled(lambda a: twice_and(a, 1) + twice_and(a, 2))
+    assert kernel(3) == 15
+    assert len(twice_and.overloads) == 1  # not one for each constant
+    with pytest.raises(TypeError, match="twice_and can be called by kernels only"):
+        twice_and(3, 1)

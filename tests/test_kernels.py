@@ -135,14 +135,21 @@ def test_the_tile_clamps_infinities_and_keeps_nan():
     np.testing.assert_array_equal(run_tile(a, b, start, (0, 6)), want)
 
 
+@lru_cache
+def compiled_transpose():
+    from npconv.kernels import planes
+    from npconv.kernels.compile import compiled
+
+    transpose = planes.transpose
+    return compiled(lambda *given: transpose(*given))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (16, 16), (17, 33), (64, 50), (100, 7)])
 def test_a_transpose_moves_every_element(dtype, shape):
-    from npconv.kernels import planes
-
     source = np.arange(shape[0] * shape[1], dtype=dtype).reshape(shape)
     target = np.full(shape[::-1], np.nan, dtype)
-    planes.transpose(
+    compiled_transpose()(
         source.ctypes.data, source.strides[0], *shape, target.ctypes.data, target.strides[0],
         source.dtype.type(0),
     )  # fmt: skip

@@ -180,3 +180,35 @@ def test_no_more_threads_than_scratch_was_made_for():
 def test_no_more_threads_than_a_team_has_room_for():
     with shared_by(1024):
         assert threads.sharers(100_000) == 1 + kernels.MOST
+
+
+COLD = """
+import threading, time
+from numba.core.compiler_lock import global_compiler_lock
+from npconv.kernels.entry import entry
+from npconv.kernels.simd import write_int
+
+@entry
+def one(record, item, thread):
+    write_int(record, 1)
+
+@entry
+def two(record, item, thread):
+    write_int(record, 2)
+
+with global_compiler_lock:  # as who asks what is ready
+    other = threading.Thread(target=one.prepare)
+    other.start()
+    time.sleep(0.5)
+    two.prepare()
+other.join()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("way", ["team"], indirect=True)
+def test_who_holds_the_compiler_waits_for_nobody_who_waits_for_it(way):
+    ran = subprocess.run(
+        [sys.executable, "-c", COLD], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "done\n"

@@ -183,10 +183,7 @@ def cut(problem: ConvProblem, planned: ConvProblem | None = None, fresh: bool = 
 
 @lru_cache(maxsize=256)
 def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int, large: int) -> Work:
-    """Return the same by rows of toom.ROWS, with `nbytes` for a block of tiles and its products.
-
-    A transformed weight of more than `large` times that is made block by block.
-    """
+    """Return the same by rows of toom.ROWS, with `nbytes` for a block of tiles and its products."""
     from npconv.kernels import simd
     from npconv.kernels import winograd_layer as kernels
 
@@ -237,13 +234,9 @@ def _reads(depth: Axis, length: int) -> np.ndarray:
 
 
 def layer(
-    problem: ConvProblem,
-    work: Work,
-    places: tuple[Place, Place],
-    grid: Grid,
-    room: Room,
+    problem: ConvProblem, work: Work, places: tuple[Place, Place], grid: Grid, room: Room,
     streams: bool = False,
-) -> tuple[Layer, np.ndarray]:
+) -> tuple[Layer, np.ndarray]:  # fmt: skip
     """Return what the kernels are told of a problem, and the tables whose address that holds."""
     from npconv.kernels import winograd_layer as kernels
     from npconv.kernels.winograd_transforms import transforms
@@ -254,7 +247,7 @@ def layer(
         _side(problem, i - 2, axis, number, tables)
         for i, (axis, number) in enumerate(zip(tiled_axes(problem), work.rows, strict=True))
     )
-    table = np.concatenate(tables.parts)
+    table = np.concatenate(tables)
     start = work.blocks * work.block * problem.itemsize
     shared = kernels.Shared(work.weight_nbytes, work.whole * work.shared_nbytes, start)
     nothing = kernels.Call(0, 0, 0, 0, 0, -math.inf, math.inf), kernels.Weight(*[0] * 7)
@@ -267,18 +260,13 @@ def layer(
     return made, table
 
 
-class _Tables:
+class _Tables(list[np.ndarray]):
     """Arrays that are to lie behind one another."""
-
-    def __init__(self) -> None:
-        self.parts: list[np.ndarray] = []
-        self.length = 0
 
     def add(self, values: np.ndarray) -> int:
         """Append an array, and return where it begins."""
-        begin = self.length
-        self.parts.append(values)
-        self.length += len(values)
+        begin = sum(map(len, self))
+        self.append(values)
         return begin
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
 from npconv.kernels.fields import opened, read
+from npconv.kernels.inner import inner
 from npconv.kernels.planes import transpose
 
 copy = simd.copy
@@ -52,7 +52,7 @@ def pack_float64(record, item, thread):
 PACK = {"f": pack_float32, "d": pack_float64}
 
 
-@compiled
+@inner
 def _pack(record, item, zero):
     """Write an item's blocks."""
     given = read(record, Weights)
@@ -66,7 +66,7 @@ def _pack(record, item, zero):
         _pack_block(given, given.weight + output * given.output_step, here, write, zero)
 
 
-@compiled
+@inner
 def _pack_block(given, source, here, write, zero):
     """Write `here` outputs as rows of a block."""
     size, channels, taps = simd.nbytes(zero), given.channels, given.taps

@@ -10,7 +10,6 @@ import numpy as np
 
 from npconv.kernels import simd
 from npconv.kernels.ahead import LINE, expect
-from npconv.kernels.compile import compiled
 from npconv.kernels.direct_layer import (
     Call,
     Layer,
@@ -24,6 +23,7 @@ from npconv.kernels.direct_layer import (
 )
 from npconv.kernels.entry import entry
 from npconv.kernels.fields import Grid, cell, nbytes, opened, read, scratch
+from npconv.kernels.inner import inner
 from npconv.kernels.products import ROWS, VECTORS, multiply, rows_of
 from npconv.kernels.record import of_type
 from npconv.kernels.tile import Store
@@ -32,7 +32,7 @@ copy = simd.copy
 fill = simd.fill
 
 
-@compiled
+@inner
 def _room(at, sizes, rows, runs, size):
     """Return the Room at an address."""
     start = at + rows * sizes.block * size
@@ -59,7 +59,7 @@ def convolve_float64(record, item, thread):
 CONVOLVE = {"f": convolve_float32, "d": convolve_float64}
 
 
-@compiled
+@inner
 def _convolve(record, item, thread, zero):
     """Write an item: its groups one after the other.
 
@@ -86,7 +86,7 @@ def _convolve(record, item, thread, zero):
         simd.finish_streams()
 
 
-@compiled
+@inner
 def _convolve_group(layer, call, part, room, rows, zero):
     """Write one group's tiles and blocks, some tiles at a time."""
     windows, sizes = layer.windows, layer.sizes
@@ -126,7 +126,7 @@ def _convolve_group(layer, call, part, room, rows, zero):
                              room.spare + i * block * size, here, zero)  # fmt: skip
 
 
-@compiled
+@inner
 def _expect_tile(table, runs, across, rows, nbytes):
     """Ask for what a tile reads, where its rows follow one another; taps of a line read alike."""
     for p in range(0, runs, across):
@@ -137,7 +137,7 @@ def _expect_tile(table, runs, across, rows, nbytes):
                 expect(at)
 
 
-@compiled
+@inner
 def _find(layer, call, first, tiles, rows, room, zero):
     """Write the addresses of some tiles of pixels from pixel `first` on, and their patches."""
     source, target, windows, sizes = layer.source, layer.target, layer.windows, layer.sizes
@@ -186,7 +186,7 @@ def _find(layer, call, first, tiles, rows, room, zero):
             line = call.out + n * target.image + d * target.depth + h * target.height
 
 
-@compiled
+@inner
 def _find_row(source, windows, image, position, at, rows, count):
     """Write the addresses of `count` pixels of one line, all that they read within x."""
     taps_d, taps_h, taps_w = windows.kernel_size
@@ -207,7 +207,7 @@ def _find_row(source, windows, image, position, at, rows, count):
                 at += 8 * rows
 
 
-@compiled
+@inner
 def _find_pixel(source, windows, channels, image, position, at, rows, patch, zero):
     """Write the address of each run of taps of a window, `rows` entries apart.
 
@@ -236,7 +236,7 @@ def _find_pixel(source, windows, channels, image, position, at, rows, patch, zer
                 at += 8 * rows
 
 
-@compiled
+@inner
 def _copy_run(source, left, taps, channels, line, patch, zero):
     """Copy the taps of a line from position `left` on, side by side."""
     size = simd.nbytes(zero)

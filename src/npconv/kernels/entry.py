@@ -6,19 +6,17 @@ what there is to do, which part of it, and which thread's scratch to use.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from npconv.kernels.compile import KernelCache
 from npconv.kernels.simd import INT
-
-_lock = threading.Lock()
 
 
 class Entry:
@@ -41,7 +39,8 @@ class Entry:
         return made.address
 
     def _make(self) -> CFunc:
-        with _lock:
+        # Numba's own lock, not one more: whoever asks what is ready holds it when coming here.
+        with global_compiler_lock:
             if self._made is None:
                 options = {"nopython": True, "error_model": "numpy"}
                 made = CFunc(self._function, (self._kinds, types.void), {}, options)

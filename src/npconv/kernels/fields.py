@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from npconv.kernels.compile import compiled
+from npconv.kernels.inner import inner
 from npconv.kernels.simd import INT
 
 _LINE = 64
@@ -118,7 +118,7 @@ def _read(context: Any, builder: Any, made: types.Type, address: Any) -> tuple[A
     return value, builder.add(address, ir.Constant(INT, 8))
 
 
-@compiled
+@inner
 def cell(grid, item):
     """Return the Cell of an item of a Grid."""
     across = -(-grid.blocks // grid.item_blocks)
@@ -131,7 +131,7 @@ def cell(grid, item):
                 block, min(block + grid.item_blocks, grid.blocks))  # fmt: skip
 
 
-@compiled
+@inner
 def scratch(record, nbytes, each, thread):
     """Return where a thread's scratch begins: `each` bytes, whole cache lines behind a record."""
     return (record + nbytes + _LINE - 1) // _LINE * _LINE + thread * each

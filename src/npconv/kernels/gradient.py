@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
 from npconv.kernels.fields import Grid, cell, nbytes, read, scratch
+from npconv.kernels.inner import inner
 from npconv.kernels.products import multiply, rows_of
 from npconv.kernels.record import of_type
 from npconv.kernels.tile import Store
@@ -95,7 +95,7 @@ class Total(NamedTuple):
     items: int
 
 
-@compiled
+@inner
 def _add_part(record, item, thread, zero):
     """Write the sums of an item: (taps * channels, blocks * block), x at each tap times grad_out.
 
@@ -153,7 +153,7 @@ def _add_part(record, item, thread, zero):
         store = Store(0, 0, -most, most)
 
 
-@compiled
+@inner
 def _line(lines, extent, number):
     """Return how many bytes after the first pixel a line begins."""
     depths, heights = extent.depths, extent.heights
@@ -161,7 +161,7 @@ def _line(lines, extent, number):
     return n * lines.image + d * lines.depth + h * lines.height
 
 
-@compiled
+@inner
 def _gather(to, source, step, count, here, block, zero):
     """Copy `here` outputs of each of `count` pixels to rows of a block, zeros after them."""
     size = simd.nbytes(zero)
@@ -177,7 +177,7 @@ def _gather(to, source, step, count, here, block, zero):
         source += step
 
 
-@compiled
+@inner
 def _add_shares(record, item, zero):
     """Add to the first share's sums the others', one after the other: an item's part of these."""
     total = read(record, Total)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -36,6 +37,11 @@ class Inner(CPUDispatcher):
     def add_overload(self, cres: Any) -> None:
         """Keep what was compiled, where Python does not find it."""
         self.overloads[tuple(cres.signature.args)] = cres
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Compile it for types: Numba would do so anew for each constant that it is called with."""
+        plain = {name: types.unliteral(one) for name, one in kws.items()}
+        return super().get_call_template(tuple(map(types.unliteral, args)), plain)
 
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
         raise TypeError(f"{self.py_func.__name__} can be called by kernels only")

@@ -15,8 +15,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
+from npconv.kernels.inner import inner
 from npconv.kernels.simd import read_int
 
 # Places in a record, in int64; behind them (length, plane's step, row's step) of each axis of runs.
@@ -82,7 +82,7 @@ _two, _three, _four = (make_weave(channels, True) for channels in (2, 3, 4))
 _into_two, _into_three, _into_four = (make_weave(channels, False) for channels in (2, 3, 4))
 
 
-@compiled
+@inner
 def weave(planes, plane_step, channels, pixels, run, forth, like):
     """Copy `pixels` of 2 to SMALL channels whose rows lie side by side, to them or from them."""
     size = simd.nbytes(like)
@@ -112,7 +112,7 @@ def weave(planes, plane_step, channels, pixels, run, forth, like):
             _one_by_one(there, channels * size, pixels - done, channels, at, plane_step, like)
 
 
-@compiled
+@inner
 def _one_by_one(source, source_step, rows, columns, target, target_step, like):
     """Write target[j, i] = source[i, j], element by element."""
     size = simd.nbytes(like)
@@ -174,7 +174,7 @@ def _exchange(do: simd.Vectors, upper: Any, lower: Any, half: int) -> tuple[Any,
 _square, _streamed_square = make_square(False), make_square(True)
 
 
-@compiled
+@inner
 def move(planes, plane_step, channels, pixels, rows, pixel_step, way, like):
     """Copy from planes to rows, or back: what is streamed goes past the caches.
 
@@ -214,7 +214,7 @@ def move(planes, plane_step, channels, pixels, rows, pixel_step, way, like):
         simd.finish_streams()
 
 
-@compiled
+@inner
 def transpose(source, source_step, rows, columns, target, target_step, like):
     """Write target[j, i] = source[i, j] for i < rows, j < columns.
 
@@ -223,7 +223,7 @@ def transpose(source, source_step, rows, columns, target, target_step, like):
     move(source, source_step, rows, columns, target, target_step, FORTH, like)
 
 
-@compiled
+@inner
 def _copy(record, item, like):
     """Copy an item's units: a share each of the pixels of a run."""
     size = simd.nbytes(like)
@@ -267,9 +267,6 @@ COPY = {"f": copy_single, "d": copy_double}
 
 
 def warm() -> None:
-    """Have each kernel compiled, or loaded."""
-    for letter, copy in COPY.items():
+    """Have each entry compiled, or loaded."""
+    for copy in COPY.values():
         copy.prepare()
-        one = np.zeros(2, letter)
-        at, size = one.ctypes.data, one.itemsize
-        transpose(at, size, 1, 1, at + size, size, one.dtype.type(0))

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
 from npconv.kernels.fields import Grid, cell, nbytes, opened, read, scratch
+from npconv.kernels.inner import inner
 from npconv.kernels.products import ROWS, VECTORS
 from npconv.kernels.record import of_type
 from npconv.kernels.tile import Store, make_tile
@@ -97,7 +97,7 @@ class Room(NamedTuple):
     row_table: int
 
 
-@compiled
+@inner
 def _room(at, sizes, row):
     """Return the Room at an address; row: bytes of a block."""
     panels = at + ROWS * row
@@ -124,7 +124,7 @@ def convolve_float64(record, item, thread):
 CONVOLVE = {"f": convolve_float32, "d": convolve_float64}
 
 
-@compiled
+@inner
 def _convolve(record, item, thread, zero):
     """Write an item: its groups one after the other."""
     layer = read(record, Layer)
@@ -148,7 +148,7 @@ def _convolve(record, item, thread, zero):
                 _multiply(layer, here, begin, count, t, room, block, zero)
 
 
-@compiled
+@inner
 def _copy_panels(layer, call, begin, count, room, block, zero):
     """Copy `count` panels from panel `begin` on, zeros after the last pixel of an image."""
     sizes, size = layer.sizes, simd.nbytes(zero)
@@ -165,7 +165,7 @@ def _copy_panels(layer, call, begin, count, room, block, zero):
             to += block * size
 
 
-@compiled
+@inner
 def _multiply(layer, call, begin, count, t, room, block, zero):
     """Write what a tile of outputs sums over the panels held."""
     sizes, target, size = layer.sizes, layer.target, simd.nbytes(zero)

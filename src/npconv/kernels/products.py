@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
+from npconv.kernels.inner import inner
 from npconv.kernels.tile import make_tile
 
 ROWS, VECTORS = simd.tile_size()
@@ -12,13 +12,13 @@ tile = make_tile(ROWS, VECTORS)
 tall = make_tile(TALL, 1)
 
 
-@compiled
+@inner
 def rows_of(block, like):
     """Return how many rows the tile has whose rows are `block` elements."""
     return TALL if block == simd.width(like) else ROWS
 
 
-@compiled
+@inner
 def multiply(block, table, outer, inner, a_step, b, b_step, b_outer, out, column, store):
     """Call the tile whose rows are `block` elements: one vector, or VECTORS; see `make_tile`."""
     if block == simd.width(store.least):

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic
 
-from npconv.kernels.compile import compiled
+from npconv.kernels.inner import inner
 from npconv.kernels.simd import INT
 
 
@@ -33,13 +33,13 @@ def _pointer(context: Any, address: Any) -> Any:
     return types.CPointer(types.int64)(types.int64), emit
 
 
-@compiled
+@inner
 def ints(address, count):
     """Return the `count` int64 from an address on, as an array."""
     return carray(_pointer(address), (count,))
 
 
-@compiled
+@inner
 def of_type(number, like):
     """Return a number in the type of `like`, where it is one of that type's."""
     return type(like)(number)

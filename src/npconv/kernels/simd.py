@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from npconv.kernels.compile import compiled
+from npconv.kernels.inner import inner
 
 INT = ir.IntType(64)
 _SMALL = ir.IntType(32)
@@ -248,7 +248,7 @@ def add_vector(context: Any, to: Any, source: Any, like: Any) -> Any:
     return types.void(types.int64, types.int64, like), emit
 
 
-@compiled
+@inner
 def copy(to, source, count, like):
     """Copy `count` elements, of the type of `like`, from one address to another."""
     size = nbytes(like)
@@ -262,7 +262,7 @@ def copy(to, source, count, like):
         i += 1
 
 
-@compiled
+@inner
 def gather(to, source, step, count, like):
     """Copy `count` elements that lie `step` bytes apart to a row."""
     size = nbytes(like)
@@ -270,7 +270,7 @@ def gather(to, source, step, count, like):
         store(to + i * size, load(source + i * step, like))
 
 
-@compiled
+@inner
 def fill(to, count, value):
     """Write `value` to `count` elements."""
     size = nbytes(value)

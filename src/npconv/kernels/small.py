@@ -11,6 +11,7 @@ import numpy as np
 
 from npconv.kernels import simd
 from npconv.kernels.compile import compiled
+from npconv.kernels.inner import inner
 
 load, store = simd.load, simd.store
 COUNTS = 12  # numbers at the start of the table
@@ -27,6 +28,12 @@ def convolve(x, weight, bias, out, table, limits):
     weight, and of each tap of each pixel in x, -1 where there is a zero.
     limits (3,): zero, and the least and the most that is written.
     """
+    _convolve(x, weight, bias, out, table, limits)
+
+
+@inner
+def _convolve(x, weight, bias, out, table, limits):
+    """Do the same, where the addresses are int64."""
     images, pixels, taps = table[0], table[1], table[2]
     groups, channels, outputs = table[3], table[4], table[5]
     x_image, x_channel, w_channel, w_output = table[6], table[7], table[8], table[9]
@@ -61,7 +68,10 @@ def convolve(x, weight, bias, out, table, limits):
 @compiled
 def convolve_arrays(x, weight, bias, out, table, limits):
     """Write a convolution of arrays as `convolve` does: their strides are those of the table."""
-    convolve(x.ctypes.data, weight.ctypes.data, bias.ctypes.data, out.ctypes.data, table, limits)
+    _convolve(
+        np.int64(x.ctypes.data), np.int64(weight.ctypes.data), np.int64(bias.ctypes.data),
+        np.int64(out.ctypes.data), table, limits,
+    )  # fmt: skip
 
 
 def warm() -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
 from npconv.kernels.fields import cell, nbytes, read, scratch
+from npconv.kernels.inner import inner
 from npconv.kernels.record import of_type
 from npconv.kernels.sandwich import all_zero
 from npconv.kernels.tile import Store, make_tile
@@ -30,7 +30,7 @@ read_int = simd.read_int
 _FINITE = 8 * FINITE
 
 
-@compiled
+@inner
 def _convolve(record, item, thread, zero):
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
@@ -54,7 +54,7 @@ def _convolve(record, item, thread, zero):
     _finish(record, room, zero)
 
 
-@compiled
+@inner
 def _gather_part(record, item, thread, zero):
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
@@ -64,7 +64,7 @@ def _gather_part(record, item, thread, zero):
     _gather(record, part.group, part.tile, part.last_tile, values, room, zero)
 
 
-@compiled
+@inner
 def _multiply_part(record, item, thread, zero):
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
@@ -89,7 +89,7 @@ def _multiply_part(record, item, thread, zero):
     _finish(record, room, zero)
 
 
-@compiled
+@inner
 def _clear(record, room, zero):
     """Write the zeros in room, and that nothing was seen."""
     layer = read(record, Layer)
@@ -98,7 +98,7 @@ def _clear(record, room, zero):
     fill(room + layer.room.zeros, max(layer.channels, VECTORS * lanes), zero)
 
 
-@compiled
+@inner
 def _finish(record, room, zero):
     """Say in the record whether a sum was not finite."""
     layer = read(record, Layer)
@@ -108,7 +108,7 @@ def _finish(record, room, zero):
         simd.finish_streams()
 
 
-@compiled
+@inner
 def _gather(record, group, first, last, values, room, zero):
     """Transform columns `first` to `last` - 1 of x into rows of values.
 
@@ -129,7 +129,7 @@ def _gather(record, group, first, last, values, room, zero):
         x, y, d, n = next_column(record, x, y, d, n)
 
 
-@compiled
+@inner
 def _multiply(record, group, weights, kb, rows, room, zero):
     """Write block kb of the outputs of the columns that are listed in room."""
     layer = read(record, Layer)

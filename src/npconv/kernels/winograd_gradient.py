@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
+from npconv.kernels.inner import inner
 from npconv.kernels.tile import Store, make_tile
 from npconv.kernels.winograd_gradient_layer import (
     LONGEST,
@@ -44,12 +44,12 @@ from npconv.kernels.winograd_gradient_record import (
     sums_of,
     target_of,
 )
-from npconv.kernels.winograd_gradient_tiles import add, fold, gather
+from npconv.kernels.winograd_gradient_tiles import INTO_PLANES, INTO_TAPS, add, fold, gather
 
 tile = make_tile(ROWS, VECTORS)
 
 
-@compiled
+@inner
 def accumulate(layer, part, values, grads, sums, desk):
     """Write the sums over a part's tiles, as many at a time as values and grads have room for.
 
@@ -65,7 +65,7 @@ def accumulate(layer, part, values, grads, sums, desk):
         store = Store(0, 0, layer.least, -layer.least)
 
 
-@compiled
+@inner
 def multiply(layer, part, values, grads, sums, target, desk):
     """Write a part of grad_weight, where the tiles are in values and grads; sums: of a block."""
     row = VECTORS * simd.width(layer.zero) * simd.nbytes(layer.zero)
@@ -85,7 +85,7 @@ def multiply(layer, part, values, grads, sums, target, desk):
         fold(layer, sums, part.last_row - part.first_row, here, there, desk)
 
 
-@compiled
+@inner
 def _multiply(layer, part, values, grads, sums, desk, store):
     """Store the sums of the products of a part's tiles: its first row and block are sums' first."""
     size = simd.nbytes(layer.zero)
@@ -108,7 +108,7 @@ def _multiply(layer, part, values, grads, sums, desk, store):
                      (kb - part.first_block) * block, store)  # fmt: skip
 
 
-@compiled
+@inner
 def _gather_share(record, item, thread, zero):
     """Transform a share of the tiles of x, or of grad_out, into the planes that threads share."""
     counts = counts_of(record)
@@ -123,7 +123,7 @@ def _gather_share(record, item, thread, zero):
         gather(layer, layer.grad, first, last, grads, first, desk)
 
 
-@compiled
+@inner
 def _multiply_part(record, item, thread, zero):
     """Write a part of grad_weight, where the tiles are in the planes that threads share."""
     values, grads = shared_of(record)
@@ -133,7 +133,7 @@ def _multiply_part(record, item, thread, zero):
     multiply(layer, part, values, grads, sums, target_of(record), desk)
 
 
-@compiled
+@inner
 def _accumulate_part(record, item, thread, zero):
     """Write a part's sums, and where each thread has its own sums the part of grad_weight."""
     record, number = run_of(record, item, parts_of(record))
@@ -145,7 +145,8 @@ def _accumulate_part(record, item, thread, zero):
     x = _some(layer.x, part.first_row * size, channels, filled)
     outputs = min(part.last_block * block, layer.grad.channels) - part.first_block * block
     grad = _some(layer.grad, part.first_block * block * size, outputs, blocks * block)
-    own = Layer(layer.tables, x, grad, layer.fold, zero, layer.least)
+    own = Layer(layer.tables, layer.into_planes, layer.into_taps, x, grad, layer.fold, zero,
+                layer.least)  # fmt: skip
     values, grads = planes_of(record, thread)
     its = Part(part.first, part.last, 0, channels, 0, blocks)
     accumulate(own, its, values, grads, sums, desk)
@@ -153,7 +154,7 @@ def _accumulate_part(record, item, thread, zero):
         _finish(record, layer, part, 0, channels, sums, desk)
 
 
-@compiled
+@inner
 def _add_piece(record, item, thread, zero):
     """Add up a piece of the sums of all the shares of the tiles, and write it to grad_weight."""
     number, first, last = piece_of(record, item)
@@ -166,7 +167,7 @@ def _add_piece(record, item, thread, zero):
     _finish(record, layer, part, first, last, sums, desk)
 
 
-@compiled
+@inner
 def _finish(record, layer, part, first, last, sums, desk):
     """Write rows `first` to `last` - 1 of a part to grad_weight, where sums begins with them."""
     goal, block = target_of(record), VECTORS * simd.width(layer.zero)
@@ -177,7 +178,7 @@ def _finish(record, layer, part, first, last, sums, desk):
     fold(layer, sums, last - first, outputs, there, desk)
 
 
-@compiled
+@inner
 def _some(operand, offset, channels, filled):
     """Return some channels of an operand, `offset` bytes from the first."""
     return Operand(operand.address + offset, operand.image, operand.depth, operand.row,
@@ -185,7 +186,7 @@ def _some(operand, offset, channels, filled):
                    operand.count)  # fmt: skip
 
 
-@compiled
+@inner
 def _cleared(desk, zero):
     """Return a desk with its zeros written."""
     simd.fill(desk.zeros, VECTORS * simd.width(zero), zero)
@@ -248,6 +249,6 @@ ADD = {"f": add_single, "d": add_double}
 
 def warm() -> None:
     """Have each entry compiled, or loaded."""
-    for entries in (GATHER, MULTIPLY, ACCUMULATE, ADD):
+    for entries in (INTO_PLANES, INTO_TAPS, GATHER, MULTIPLY, ACCUMULATE, ADD):
         for one in entries.values():
             one.prepare()

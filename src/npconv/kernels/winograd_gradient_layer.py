@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from npconv.kernels import simd, toom
 
 LINE = 64  # bytes of a cache line: no vector of the scratch crosses one
@@ -59,9 +57,15 @@ class Fold(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A weight gradient; the tables, int64, in one array; 0 and -inf of the elements' type."""
+    """A weight gradient; 0 and -inf of the elements' type; else addresses.
 
-    tables: np.ndarray
+    tables  all of them, int64, in one array
+    into_planes, into_taps  what applies the matrices that numbers name to tiles, and to sums
+    """
+
+    tables: int
+    into_planes: int
+    into_taps: int
     x: Operand
     grad: Operand
     fold: Fold

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
+from npconv.kernels.inner import inner
 from npconv.kernels.record import ints, of_type
 from npconv.kernels.winograd_gradient_layer import (
     LINE,
@@ -26,6 +26,7 @@ from npconv.kernels.winograd_gradient_layer import (
     Sums,
     Target,
 )
+from npconv.kernels.winograd_gradient_tiles import INTO_PLANES, INTO_TAPS
 
 read_int = simd.read_int
 
@@ -42,9 +43,9 @@ _SUMS = _GRADS + len(Planes._fields)
 _DESK = _SUMS + len(Sums._fields)
 _REST = _DESK + len(Desk._fields)
 (
-    _SCRATCH, _EACH, _PARTIAL, _TABLES, _LENGTH, _PARTS, _COUNT, _ENDS, _PIECES, _TILES, _SHARES,
-    _CHANNELS, _END,
-) = range(_REST, _REST + 13)  # fmt: skip
+    _SCRATCH, _EACH, _PARTIAL, _TABLES, _PLANES, _TAPS, _PARTS, _COUNT, _ENDS, _PIECES, _TILES,
+    _SHARES, _CHANNELS, _END,
+) = range(_REST, _REST + 14)  # fmt: skip
 NBYTES = 8 * _END
 
 
@@ -93,12 +94,14 @@ class Counts(NamedTuple):
 class Template:
     """What does not change from one call to the next of the records of a problem's runs.
 
-    shares: in which x, and grad_out, is transformed first, 0 where it is not; channels: of a part;
-    partial: bytes of a part's sums, 0 where each thread has some of its own.
+    letter: of the elements' type; shares: in which x, and grad_out, is transformed first, 0 where
+    it is not; channels: of a part; partial: bytes of a part's sums, 0 where each thread has some of
+    its own.
     """
 
     def __init__(
         self,
+        letter: str,
         tables: np.ndarray,
         fold: Fold,
         runs: Sequence[Run],
@@ -117,12 +120,13 @@ class Template:
         # Kept alive: the record holds their addresses.
         self._arrays = tables, [(run.parts, run.pieces) for run in runs]
         self._records = np.zeros((len(runs), _END), np.int64)
+        functions = INTO_PLANES[letter].address, INTO_TAPS[letter].address
         same = [*fold.high, *fold.wide]
         scratch = [*each.values, *each.grads, *each.sums, *each.desk, 0, each.nbytes, partial]
         for record, run in zip(self._records, runs, strict=True):
             record[:] = [
                 *_flat(run.x), *_flat(run.grad), *same, *run.target, *scratch,
-                tables.ctypes.data, len(tables), run.parts.ctypes.data, len(run.parts), run.ends,
+                tables.ctypes.data, *functions, run.parts.ctypes.data, len(run.parts), run.ends,
                 run.pieces.ctypes.data, run.tiles, shares, channels,
             ]  # fmt: skip
 
@@ -151,63 +155,64 @@ def _flat(operand: Operand) -> list[int]:
     return [*steps, *high, *wide, slices, count]
 
 
-@compiled
+@inner
 def run_of(record, item, count):
     """Return the address of the record of an item's run, where each run has `count` items."""
     return record + item // count * NBYTES, item % count
 
 
-@compiled
+@inner
 def parts_of(record):
     """Return how many parts a run has."""
     return read_int(record + 8 * _COUNT)
 
 
-@compiled
+@inner
 def part_of(record, number):
     """Return a part of a run."""
     a = ints(read_int(record + 8 * _PARTS) + 48 * number, 6)
     return Part(a[0], a[1], a[2], a[3], a[4], a[5])
 
 
-@compiled
+@inner
 def piece_of(record, number):
     """Return a piece: the number of a part, and its first and last row."""
     a = ints(read_int(record + 8 * _PIECES) + 24 * number, 3)
     return a[0], a[1], a[2]
 
 
-@compiled
+@inner
 def layer_of(record, zero):
     """Return the Layer."""
-    tables = ints(read_int(record + 8 * _TABLES), read_int(record + 8 * _LENGTH))
+    tables, into_planes = read_int(record + 8 * _TABLES), read_int(record + 8 * _PLANES)
+    into_taps = read_int(record + 8 * _TAPS)
     f = ints(record + 8 * _FOLD, 6)
     fold = Fold((f[0], f[1], f[2]), (f[3], f[4], f[5]))
     x, grad = _operand(record + 8 * _X), _operand(record + 8 * _GRAD)
-    return Layer(tables, x, grad, fold, zero, of_type(-np.inf, zero))
+    return Layer(tables, into_planes, into_taps, x, grad, fold, zero, of_type(-np.inf, zero))
 
 
-@compiled
+@inner
 def _operand(at):
     a = ints(at, _OPERAND)
     high, wide = _side(at + 56), _side(at + 56 + 8 * _SIDE)
     return Operand(a[0], a[1], a[2], a[3], a[4], a[5], a[6], high, wide, a[19], a[20])
 
 
-@compiled
+@inner
 def _side(at):
     a = ints(at, _SIDE)
     return Side(a[0], a[1], a[2], a[3], a[4], a[5])
 
 
-@compiled
+@inner
 def target_of(record):
     """Return where grad_weight is written."""
     a = ints(record + 8 * _TARGET, 5)
     return Target(a[0], a[1], a[2], a[3], a[4])
 
 
-@compiled
+@inner
 def counts_of(record):
     """Return the Counts."""
     return Counts(read_int(record + 8 * _TILES), read_int(record + 8 * _SHARES),
@@ -215,30 +220,30 @@ def counts_of(record):
                   read_int(record + 8 * _PARTIAL))  # fmt: skip
 
 
-@compiled
+@inner
 def _scratch_of(record, thread):
     return read_int(record + 8 * _SCRATCH) + thread * read_int(record + 8 * _EACH)
 
 
-@compiled
+@inner
 def shared_of(record):
     """Return the Planes of x and of grad_out that all threads share."""
     return _planes(record + 8 * _VALUES, 0), _planes(record + 8 * _GRADS, 0)
 
 
-@compiled
+@inner
 def planes_of(record, thread):
     """Return the Planes of x and of grad_out of a thread."""
     begin = _scratch_of(record, thread)
     return _planes(record + 8 * _VALUES, begin), _planes(record + 8 * _GRADS, begin)
 
 
-@compiled
+@inner
 def _planes(at, begin):
     return Planes(begin + read_int(at), read_int(at + 8), read_int(at + 16))
 
 
-@compiled
+@inner
 def sums_of(record, number, thread):
     """Return the Sums of a part, or of the thread."""
     a = ints(record + 8 * _SUMS, 3)
@@ -247,7 +252,7 @@ def sums_of(record, number, thread):
     return Sums(begin + a[0], a[1], a[2])
 
 
-@compiled
+@inner
 def desk_of(record, thread):
     """Return a thread's Desk."""
     begin, a = _scratch_of(record, thread), ints(record + 8 * _DESK, 4)

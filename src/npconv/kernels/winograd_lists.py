@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.fields import read
+from npconv.kernels.inner import inner
 from npconv.kernels.winograd_layer import ROWS, Layer
 
 read_int = simd.read_int
 write_int = simd.write_int
 
 
-@compiled
+@inner
 def column(record, t):
     """Return where column t is: tile of the width, of the height, column of the depth, image."""
     layer = read(record, Layer)
@@ -24,7 +24,7 @@ def column(record, t):
     return t % layer.wide.tiles, lines % layer.high.tiles, planes % columns, planes // columns
 
 
-@compiled
+@inner
 def next_column(record, x, y, d, n):
     """Return where the column after that one is."""
     layer = read(record, Layer)
@@ -38,7 +38,7 @@ def next_column(record, x, y, d, n):
     return x, y, d, n
 
 
-@compiled
+@inner
 def list_goals(record, out, first, last, goals):
     """Write to `goals` where each row of products goes; return how many rows there are."""
     layer = read(record, Layer)
@@ -60,7 +60,7 @@ def list_goals(record, out, first, last, goals):
     return rows
 
 
-@compiled
+@inner
 def list_rows(record, first, last, values, room, size, block):
     """Write to the room's table where each row of products reads its taps and is written.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.fields import read
+from npconv.kernels.inner import inner
 from npconv.kernels.winograd_layer import VECTORS, Layer
 from npconv.kernels.winograd_transforms import ending, transform
 
@@ -14,7 +14,7 @@ fill = simd.fill
 read_int = simd.read_int
 
 
-@compiled
+@inner
 def gather_tile(record, image, y, x, write, room, zero):
     """Transform tile (y, x) of an image of x into a row of values."""
     layer = read(record, Layer)
@@ -56,7 +56,7 @@ def gather_tile(record, image, y, x, write, room, zero):
             copy(write + i * plane + first * size, patch + i * vector, here, zero)
 
 
-@compiled
+@inner
 def _copy_tile(record, image, rows, columns, count, room, zero):
     """Copy `count` channels of a tile to the room's patch, in whole vectors."""
     layer = read(record, Layer)
@@ -75,7 +75,7 @@ def _copy_tile(record, image, rows, columns, count, room, zero):
             at += nbytes
 
 
-@compiled
+@inner
 def scatter_tile(record, out, rows, columns, here, products, start, room, zero):
     """Transform products into rows and columns of outputs, of which `here` each, from out on."""
     layer = read(record, Layer)

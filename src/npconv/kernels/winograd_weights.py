@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.compile import compiled
 from npconv.kernels.entry import entry
 from npconv.kernels.fields import cell, nbytes, read, scratch
+from npconv.kernels.inner import inner
 from npconv.kernels.winograd_layer import VECTORS, Layer
 from npconv.kernels.winograd_transforms import transform
 
@@ -16,7 +16,7 @@ fill = simd.fill
 gather = simd.gather
 
 
-@compiled
+@inner
 def pack_block(record, group, kb, packed, taps, zero):
     """Write block kb of a group's transformed weight to the address `packed`.
 
@@ -48,7 +48,7 @@ def pack_block(record, group, kb, packed, taps, zero):
                       layer.plane)  # fmt: skip
 
 
-@compiled
+@inner
 def _pack(record, item, thread, zero):
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)

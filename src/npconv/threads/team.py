@@ -74,7 +74,6 @@ class _Team:
         self.address = 0
         self.share, self.close = kernels.share, kernels.close_team
         if not kernels.why_not():
-            kernels.warm()  # a worker must not be the first to compile what it runs
             self._memory = np.zeros(kernels.NBYTES + _LINE, np.uint8)
             self.address = -(-self._memory.ctypes.data // _LINE) * _LINE
             kernels.open_team(self.address)
@@ -82,6 +81,12 @@ class _Team:
     @classmethod
     def grown(cls, number: int) -> _Team:
         """Return the team with so many workers, or as many as the system lets start."""
+        from npconv.kernels import team as kernels
+
+        # Compiled here: a worker must not be the first, and who compiles may wait for no lock of
+        # ours.
+        if not kernels.why_not():
+            kernels.warm()
         with cls.lock:
             if cls.here is None:
                 cls.here = _Team()

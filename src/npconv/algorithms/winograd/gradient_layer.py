@@ -67,7 +67,16 @@ def template(
     whole = np.concatenate(tables)
     fold = kernels.Fold(high_fold, wide_fold)
     shares = work.shares * work.whole
-    given = whole, fold, runs, _scratch(work), shares, work.channels, partial
+    given = (
+        problem.compute_dtype.char,
+        whole,
+        fold,
+        runs,
+        _scratch(work),
+        shares,
+        work.channels,
+        partial,
+    )
     return Template(*given), tuple(empty)
 
 
