@@ -1,12 +1,17 @@
 """Settings that every test shares."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import no_numba
+
+# A shell's job in the background ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CACHE = Path(__file__).parents[1] / ".pytest_cache"
 os.environ.setdefault("MPLBACKEND", "Agg")
