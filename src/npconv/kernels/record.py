@@ -1,26 +1,15 @@
-"""What an entry reads from its record: integers, floats, and arrays of integers elsewhere."""
+"""What an entry reads: arrays of integers, and numbers in the type of its elements."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic
 
 from npconv.kernels.inner import inner
 from npconv.kernels.simd import INT
-
-
-@intrinsic
-def read_double(context: Any, address: Any) -> Any:
-    """Return the float64 at an address."""
-
-    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-        return builder.load(builder.inttoptr(given[0], ir.DoubleType().as_pointer()))
-
-    return types.float64(types.int64), emit
 
 
 @intrinsic

@@ -172,16 +172,6 @@ def zero_of(context: Any, like: Any) -> Any:
 
 
 @intrinsic
-def one_of(context: Any, like: Any) -> Any:
-    """Return 1 of the type of `like`."""
-
-    def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-        return ir.Constant(_ELEMENTS[like.name], 1.0)
-
-    return like(like), emit
-
-
-@intrinsic
 def load(context: Any, address: Any, like: Any) -> Any:
     """Return the element at an address, of the type of `like`."""
 
