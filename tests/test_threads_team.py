@@ -17,13 +17,13 @@ from thread_tools import shared_by
 pytest.importorskip("numba")
 
 from npconv.kernels import team as kernels
-from npconv.kernels.entry import entry
+from npconv.kernels.entry import Entry
 from npconv.kernels.simd import read_int, write_int
 
 MOST = 64  # threads whose items are counted
 
 
-@entry
+@Entry
 def count(record, item, thread):
     """Count an item, and the threads at work: record is (rounds, threads' items, items)."""
     at = record + 8 * (1 + thread)
@@ -186,14 +186,14 @@ def test_no_more_threads_than_a_team_has_room_for():
 COLD = """
 import threading, time
 from numba.core.compiler_lock import global_compiler_lock
-from npconv.kernels.entry import entry
+from npconv.kernels.entry import Entry
 from npconv.kernels.simd import write_int
 
-@entry
+@Entry
 def one(record, item, thread):
     write_int(record, 1)
 
-@entry
+@Entry
 def two(record, item, thread):
     write_int(record, 2)
 

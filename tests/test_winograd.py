@@ -13,7 +13,7 @@ import cases
 import grad_cases
 import npconv
 import oracle
-from npconv import relayout, templates, threads, tiling
+from npconv import relayout, spare, templates, threads, tiling
 from npconv.algorithms import winograd
 from npconv.algorithms.winograd import sums
 from npconv.kernels import toom
@@ -24,7 +24,7 @@ pytest.importorskip("numba")
 
 @pytest.fixture(autouse=True)
 def scratch_is_soiled(monkeypatch):
-    for module in (sums, relayout, templates):
+    for module in (sums, relayout, spare, templates):
         monkeypatch.setattr(module, "np", Soiled())
 
 

@@ -15,7 +15,7 @@ import guarded
 import npconv
 import oracle
 import oracle_grad
-from npconv import arrays, compiler
+from npconv import arrays, compiler, spare, templates
 from npconv.algorithms import winograd
 from npconv.algorithms.winograd import gradient_cut, weight_gradient
 from npconv.kernels import toom
@@ -37,7 +37,7 @@ CUTS = {
 
 @pytest.fixture(autouse=True)
 def scratch_is_soiled(monkeypatch):
-    for module in (weight_gradient,):
+    for module in (spare, templates):
         monkeypatch.setattr(module, "np", Soiled())
 
 
@@ -308,6 +308,23 @@ def test_a_nan_that_meets_only_the_padding_of_the_depth_is_in_the_sums():
 
 
 @pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("outputs", [5, 64])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_number_of_a_corner_is_not_in_every_tap(value, outputs, name):
+    made = problem((2, 9, 11, 20), (3, 3, 20, outputs), padding=1)
+    grad_out, x = numbers(made, 3)
+    x[1, 0, 0, 7] = value
+    with cut_as(name):
+        assert winograd.weight_grad(made, grad_out, x, np.empty(made.weight_shape, "f4")) is False
+        grad = npconv.conv_weight_grad(
+            grad_out, x, made.weight_shape, padding=1, layout="NHWC", algorithm="winograd"
+        )
+    wrong = ~np.isfinite(grad)
+    assert wrong[:2, :2, 7].all()
+    assert wrong.sum() == 4 * outputs
+
+
+@pytest.mark.parametrize("name", CUTS)
 def test_taps_of_the_depth_that_meet_fewer_tiles_than_there_are_shares(name):
     made = problem((1, 2, 4, 4, 3), (3, 3, 3, 3, 5), padding=(1, 0, 0))
     grad_out, x = whole_numbers(made, 8)
@@ -319,8 +336,8 @@ def test_taps_of_the_depth_that_meet_fewer_tiles_than_there_are_shares(name):
 def test_many_groups_and_what_is_remembered_of_them(name):
     made = problem((2, 9, 10, 12), (3, 3, 2, 66), groups=6, padding=1)
     with cut_as(name):
-        weight_gradient._kept_template.cache_clear()
+        weight_gradient._kept_steps.cache_clear()
         for seed in range(3):
             grad_out, x = whole_numbers(made, seed)
             np.testing.assert_array_equal(run(made, grad_out, x), want(made, grad_out, x))
-    assert weight_gradient._kept_template.cache_info().hits == 2
+    assert weight_gradient._kept_steps.cache_info().hits == 2

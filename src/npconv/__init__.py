@@ -37,6 +37,7 @@ from npconv.pooling import (
     max_pool,
     max_pool_grad,
 )
+from npconv.spare import release_memory
 from npconv.threads import get_num_threads, set_num_threads
 from npconv.version import __version__ as __version__
 
@@ -65,6 +66,7 @@ __all__ = [
     "max_pool",
     "max_pool_grad",
     "plan",
+    "release_memory",
     "set_num_threads",
     "unfold",
 ]

@@ -37,7 +37,10 @@ _KEPT = 64  # phases of a problem that are remembered
 
 def own(problem: ConvProblem, name: str) -> bool:
     """Return whether the algorithm has a method for the problem's direction."""
-    return hasattr(ALGORITHMS[name], problem.direction)
+    module = ALGORITHMS[name]
+    if not hasattr(module, problem.direction):
+        return False
+    return not hasattr(module, "owns") or module.owns(problem)
 
 
 def spreads(problem: ConvProblem, name: str) -> bool:
@@ -61,10 +64,10 @@ def quiet(problem: ConvProblem, name: str) -> bool:
     """
     if not getattr(ALGORITHMS[name], "COMPILED", False) or problem.direction == "weight_grad":
         return False
-    if problem.direction == "forward":
+    if spans_padding(problem):
+        return problem.direction == "forward"
+    if own(problem, name):
         return True
-    if own(problem, name) or spans_padding(problem):
-        return False
     few = _few_phases(problem)
     alone = few and all(_of_phase(phase.problem, name) == name for phase in few)
     return bool(alone or _merged(problem, name))

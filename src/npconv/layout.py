@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npconv import spare
 from npconv.errors import ProblemError
 
 _LARGE = 1 << 20  # bytes: what may be streamed past the caches
-_LINE = 64  # bytes of a cache line
 _BY_RANK = {3: "NCW", 4: "NCHW", 5: "NCDHW"}
 
 
@@ -155,15 +155,14 @@ def lying(sizes: Mapping[str, int], letters: str, order: str) -> Lying:
 def new(lies: Lying, dtype: np.dtype) -> np.ndarray:
     """Return a new array that lies so.
 
-    A large one begins at a cache line, so that it may be streamed to.
+    A large one begins at a cache line, so that it may be streamed to; see `spare` for the largest.
     """
     shape, turn = lies
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes < _LARGE:
         array = np.empty(shape, dtype)
     else:
-        room = np.empty(nbytes + _LINE, np.uint8)
-        array = np.ndarray(shape, dtype, room, -room.ctypes.data % _LINE)
+        array = np.ndarray(shape, dtype, spare.room(nbytes))
     return array if turn is None else array.transpose(turn)
 
 

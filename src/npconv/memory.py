@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
+LINE = 64  # bytes of a cache line
+
+
+def whole_lines(nbytes: int) -> int:
+    """Return the bytes of as many cache lines as hold so many."""
+    return -(-nbytes // LINE) * LINE
+
 
 def nbytes_text(nbytes: int) -> str:
     """Return bytes as a short text, in powers of 1024."""

@@ -51,7 +51,7 @@ def _template(
         0, 0, taps.ctypes.data, len(taps), steps[-2], steps[-1], channels, outputs, block, count,
         item,
     )  # fmt: skip
-    entry = kernels.PACK[problem.compute_dtype.char]
+    entry = kernels.pack[problem.compute_dtype.char]
     made = Template(entry, words(record), -(-count // item), kept=taps)
     return (problem.groups, each, len(taps), channels, block), made
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from npconv import compiler
+from npconv import compiler, spare
 from npconv.problem import ConvProblem
 from npconv.threads import share
 
@@ -23,7 +23,6 @@ _WORTH = 1 << 14  # elements for a thread, and for calling compiled code at all
 _ITEMS = 32
 _RUN = 64  # pixels of a share
 _STREAMED = 8 << 20  # bytes of out
-_LINE = 64  # bytes of a cache line
 
 
 def pieces(
@@ -54,8 +53,7 @@ def pieces(
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return a new array whose first element begins a cache line."""
-    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % _LINE)
+    return np.ndarray(shape, dtype, spare.room(math.prod(shape) * dtype.itemsize))
 
 
 def splits(problem: ConvProblem, x: np.ndarray, out: np.ndarray) -> bool:
@@ -129,7 +127,7 @@ def copy(source: np.ndarray, target: np.ndarray, streams: bool = False) -> None:
     else:
         record[planes.PLANES], record[planes.ROWS] = there, here
         record[planes.WAY] = planes.STREAMED if streams else planes.BACK
-    share(planes.COPY[source.dtype.char], record, int(record[planes.ITEMS]))
+    share(planes.copy[source.dtype.char], record, int(record[planes.ITEMS]))
 
 
 @lru_cache(maxsize=256)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from npconv.memory import LINE
 from npconv.threads import share, sharers
 
 if TYPE_CHECKING:
     from npconv.kernels.entry import Entry
 
-_LINE = 8  # int64
+_LINE = LINE // 8  # int64
 
 
 def bits(value: float) -> int:

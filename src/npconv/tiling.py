@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from npconv import borders
 from npconv.kernels import toom
 from npconv.problem import ConvProblem
 from npconv.threads import forget_when_changed
 
 if TYPE_CHECKING:
-    from npconv.kernels.fields import Grid
-    from npconv.kernels.winograd_layer import Depth, Layer, Place, Room, Side, Sizes
+    from npconv.kernels.winograd_layer import Room, Sizes
 
 _WORKSPACE = 3 << 17  # bytes of a block of tiles and its products: in the second cache
 _SHARES = 16
 _HELD = 4  # times the tile's rows, where x is transformed first
 _FEW = 16  # times the tile's rows: so few tiles that reading them again costs little
 _LARGE = 42  # times the room for a block of tiles: weights that no cache holds
+_PASS = 32  # flops that take as long as the transform of an element
+_LENGTHS = 8  # ways to cut the depth that are looked at
 _FRESH = 8  # the same where they are yet to be transformed: written to memory, and read again
 
 
@@ -198,8 +198,8 @@ def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int, large: int) -
     planes = spans[0] * spans[1]
     block_nbytes = planes * kernels.weight_plane(taps, channels, size)
     fit = max(nbytes // (planes * (channels + block) * size), kernels.ROWS)
-    length = -(-out_size // -(-out_size // fit))
-    reads = len(_reads(depth_axis(problem), length))
+    length = _length(depth_axis(problem), fit, kernels.ROWS, problem.group_outputs)
+    lines = len(reads(depth_axis(problem), length))
     columns = problem.batch * -(-out_size // length)
     columns *= math.prod(a.tiles(m) for a, m in zip(axes, outputs, strict=True))
     # Weights that no cache holds would be read again for each block of a few tiles.
@@ -210,13 +210,27 @@ def _cut(problem: ConvProblem, rows: tuple[int, ...], nbytes: int, large: int) -
     else:
         held = max(min(_held(fit, length, kernels.ROWS), columns), 1)
         item = max(-(-columns // held // _SHARES), 1) * held, blocks
-    plane = kernels.value_plane(channels, (columns if whole else held) * reads, size)
+    plane = kernels.value_plane(channels, (columns if whole else held) * lines, size)
     sizes = kernels.Sizes(spans, outputs, taps, length, channels, held, plane, size, whole)
-    transform = toom.ROWS[wide].taps * toom.ROWS[high].taps * block * size
+    lanes = block // kernels.VECTORS
+    transform = lanes * toom.ROWS[wide].taps * toom.ROWS[high].taps * block * size
     return Work(
         (high, wide), length, columns, block, blocks, held, whole, sizes, block_nbytes, transform,
         *item,
     )  # fmt: skip
+
+
+def _length(depth: Axis, fit: int, rows: int, outputs: int) -> int:
+    """Return how many outputs of the depth a column has: as fills tiles and reads little twice."""
+
+    def flops(length: int) -> float:
+        count = _held(fit, length, rows) * length
+        filled = -(-count // rows) * rows / max(count, 1)
+        return 2 * depth.taps * outputs * filled + _PASS * len(reads(depth, length)) / length
+
+    columns = -(-depth.out_size // fit)
+    counts = range(columns, min(columns + _LENGTHS, depth.out_size) + 1)
+    return min((-(-depth.out_size // n) for n in counts), key=flops)
 
 
 def _held(fit: int, length: int, rows: int) -> int:
@@ -227,93 +241,10 @@ def _held(fit: int, length: int, rows: int) -> int:
     return max(counts, key=lambda n: (n * length / -(-n * length // rows), n))
 
 
-def _reads(depth: Axis, length: int) -> np.ndarray:
+def reads(depth: Axis, length: int) -> np.ndarray:
     """Return the positions that so many outputs of the depth read, int64."""
     outputs, taps = np.arange(length, dtype=np.int64), np.arange(depth.taps, dtype=np.int64)
     return np.unique(outputs[:, None] * depth.stride + taps * depth.dilation)
-
-
-def layer(
-    problem: ConvProblem, work: Work, places: tuple[Place, Place], grid: Grid, room: Room,
-    streams: bool = False,
-) -> tuple[Layer, np.ndarray]:  # fmt: skip
-    """Return what the kernels are told of a problem, and the tables whose address that holds."""
-    from npconv.kernels import winograd_layer as kernels
-    from npconv.kernels.winograd_transforms import transforms
-
-    tables = _Tables()
-    depth = _deep(problem, work, tables)
-    high, wide = (
-        _side(problem, i - 2, axis, number, tables)
-        for i, (axis, number) in enumerate(zip(tiled_axes(problem), work.rows, strict=True))
-    )
-    table = np.concatenate(tables)
-    start = work.blocks * work.block * problem.itemsize
-    shared = kernels.Shared(work.weight_nbytes, work.whole * work.shared_nbytes, start)
-    nothing = kernels.Call(0, 0, 0, 0, 0, -math.inf, math.inf), kernels.Weight(*[0] * 7)
-    made = kernels.Layer(
-        *nothing, 1, streams, grid, depth, high, wide,
-        transforms(work.rows, problem.compute_dtype.char), room, *places, shared,
-        table.ctypes.data, problem.group_channels, problem.group_outputs,
-        work.block_nbytes // work.planes,
-    )  # fmt: skip
-    return made, table
-
-
-class _Tables(list[np.ndarray]):
-    """Arrays that are to lie behind one another."""
-
-    def add(self, values: np.ndarray) -> int:
-        """Append an array, and return where it begins."""
-        begin = sum(map(len, self))
-        self.append(values)
-        return begin
-
-
-def _side(problem: ConvProblem, i: int, axis: Axis, number: int, tables: _Tables) -> Side:
-    from npconv.kernels.winograd_layer import Side
-
-    row = toom.ROWS[number]
-    starts = axis.starts(row.outputs)
-    firsts = starts * axis.stride
-    reach = int(firsts.max()) + (row.span - 1) * axis.dilation + 1
-    return Side(
-        number, axis.taps, row.outputs, row.span, axis.dilation, axis.leap, axis.out_size,
-        len(starts), tables.add(_places(problem, i, reach)), tables.add(firsts), tables.add(starts),
-    )  # fmt: skip
-
-
-def _deep(problem: ConvProblem, work: Work, tables: _Tables) -> Depth:
-    from npconv.kernels.winograd_layer import Depth
-
-    axis = depth_axis(problem)
-    reads = _reads(axis, work.length)
-    outputs, taps = np.arange(work.length), np.arange(axis.taps)
-    lines = np.searchsorted(reads, outputs[:, None] * axis.stride + taps * axis.dilation)
-    columns = -(-axis.out_size // work.length)
-    reach = (columns - 1) * work.length * axis.stride + int(reads[-1]) + 1
-    return Depth(
-        axis.taps, axis.stride, axis.out_size, work.length, columns, len(reads),
-        tables.add(_places(problem, -3, reach)), tables.add(reads), tables.add(lines.ravel()),
-    )  # fmt: skip
-
-
-def _places(problem: ConvProblem, i: int, reach: int) -> np.ndarray:
-    """Return which position of x each padded position of an axis reads, int64; -1 for a zero."""
-    if i < -problem.ndim:
-        return np.zeros(1, np.int64)
-    before = problem.padding[i][0]
-    return borders.source(problem.padding_mode, problem.size[i], -before, reach - before)
-
-
-def tables_nbytes(problem: ConvProblem, work: Work) -> int:
-    """Return the bytes of a layer's tables, while they are made."""
-    entries = sum(problem.reach(problem.out_size, problem.out_size)[1])
-    tiles = (
-        axis.tiles(toom.ROWS[i].outputs)
-        for i, axis in zip(work.rows, tiled_axes(problem), strict=True)
-    )
-    return 16 * (entries + 2 * sum(tiles) + (work.length + 1) * depth_axis(problem).taps)
 
 
 forget_when_changed(_cut.cache_clear)

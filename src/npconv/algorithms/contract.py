@@ -61,7 +61,8 @@ class Algorithm(Protocol):
 
     Where an algorithm has a way of its own for a gradient, it also has `input_grad(problem,
     grad_out, weight, out)` with `input_grad_cost(problem)`, or `weight_grad(problem, grad_out, x,
-    out)` with `weight_grad_cost(problem)`.  Without them directions.py goes by the identity.
+    out)` with `weight_grad_cost(problem)`.  Without them directions.py goes by the identity, as it
+    does where `owns(problem)`, if there is one, says no.
 
     Where it transforms weight first, it also has `pack_weight(problem, weight)`, which returns what
     `forward_packed(problem, x, packed, out)` takes in weight's stead.

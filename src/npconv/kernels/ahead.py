@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 64
+LINE = 64  # bytes of a cache line
 
 
 def emit_expect(builder: Any, address: Any) -> None:

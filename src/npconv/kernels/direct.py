@@ -6,25 +6,13 @@ dilation and every padding mode are a matter of the tables; an offset of -1 is a
 
 from __future__ import annotations
 
-import numpy as np
-
 from npconv.kernels import simd
 from npconv.kernels.ahead import LINE, expect
-from npconv.kernels.direct_layer import (
-    Call,
-    Layer,
-    Limits,
-    Room,
-    Sizes,
-    Source,
-    Target,
-    Three,
-    Windows,
-)
-from npconv.kernels.entry import entry
-from npconv.kernels.fields import Grid, cell, nbytes, opened, read, scratch
+from npconv.kernels.direct_layer import Call, Layer, Room
+from npconv.kernels.entry import entries, prepare
+from npconv.kernels.fields import cell, nbytes, read, scratch
 from npconv.kernels.inner import inner
-from npconv.kernels.products import ROWS, VECTORS, multiply, rows_of
+from npconv.kernels.products import multiply, rows_of
 from npconv.kernels.record import of_type
 from npconv.kernels.tile import Store
 
@@ -44,24 +32,9 @@ def _room(at, sizes, rows, runs, size):
     return Room(at, start, table, out_table, row_table, row_table + 8 * rows)
 
 
-@entry
-def convolve_float32(record, item, thread):
-    """Write an item of a Layer's result."""
-    _convolve(record, item, thread, np.float32(0))
-
-
-@entry
-def convolve_float64(record, item, thread):
-    """Write an item of a Layer's result."""
-    _convolve(record, item, thread, np.float64(0))
-
-
-CONVOLVE = {"f": convolve_float32, "d": convolve_float64}
-
-
-@inner
-def _convolve(record, item, thread, zero):
-    """Write an item: its groups one after the other.
+@entries
+def convolve(record, item, thread, zero):
+    """Write an item of a Layer's result: its groups one after the other.
 
     weights: (groups, blocks, taps, channels, block); bias: (groups, outputs).
     """
@@ -250,21 +223,5 @@ def _copy_run(source, left, taps, channels, line, patch, zero):
 
 
 def warm() -> None:
-    """Run each kernel once, on one pixel, for each type it is compiled for."""
-    line = np.zeros(1, np.int64)
-    one = Three(1, 1, 1)
-    for dtype in map(np.dtype, CONVOLVE):
-        block = VECTORS * simd.lanes(dtype.name)
-        data = np.zeros(block * ROWS, dtype)
-        at = data.ctypes.data
-        sizes = Sizes(1, 1, 1, block, 1)
-        each = data.itemsize * (ROWS + 1) * block + 8 * 3 * ROWS
-        layer = Layer(
-            Call(at, at, at, 0, 0),
-            Source(0, 0, *[line.ctypes.data] * 3, at, 0, 0, 1),
-            Target(0, 0, 0, 0, 0),
-            Windows(one, one, one, one, 1),
-            sizes, Limits(0.0, 0.0), Grid(1, 1, 1, 1, 1, 1), each,
-        )  # fmt: skip
-        memory = opened(layer, each)
-        CONVOLVE[dtype.char](memory.ctypes.data, 0, 0)
+    """Have each entry compiled, or loaded."""
+    prepare(convolve)

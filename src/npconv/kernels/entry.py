@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.ccallback import CFunc
@@ -16,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from npconv.kernels.compile import KernelCache
+from npconv.kernels.inner import inner
 from npconv.kernels.simd import INT
 
 
@@ -58,9 +60,30 @@ class Entry:
         (self._made or self._make()).ctypes(*given)
 
 
-def entry(function: Callable[[int, int, int], None]) -> Entry:
-    """Make a kernel an entry."""
-    return Entry(function)
+def entries(function: Callable[..., None]) -> dict[str, Entry]:
+    """Make of work(record, item, thread, zero) an entry for each type of elements, by its letter.
+
+    zero: 0 of the type.
+    """
+    work = inner(function)
+
+    def of(letter: str) -> Entry:
+        zero = np.dtype(letter).type(0)
+
+        def run(record: int, item: int, thread: int) -> None:
+            work(record, item, thread, zero)
+
+        run.__module__, run.__qualname__ = function.__module__, function.__qualname__
+        return Entry(run, variant=letter)
+
+    return {letter: of(letter) for letter in "fd"}
+
+
+def prepare(*made: dict[str, Entry]) -> None:
+    """Have entries of every type compiled, or loaded."""
+    for each in made:
+        for one in each.values():
+            one.prepare()
 
 
 def make_call(ints: int, doubles: int = 0) -> Callable[..., None]:

@@ -15,10 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from npconv.kernels.ahead import LINE
 from npconv.kernels.inner import inner
 from npconv.kernels.simd import INT
-
-_LINE = 64
 
 
 class Grid(NamedTuple):
@@ -55,11 +54,6 @@ class Cell(NamedTuple):
 def words(record: tuple) -> np.ndarray:
     """Return a record as int64."""
     return np.array([*_words(record)], np.int64)
-
-
-def opened(record: tuple, nbytes: int) -> np.ndarray:
-    """Return a record as int64, with room for so many bytes of scratch behind it."""
-    return np.append(words(record), np.empty((_LINE + nbytes) // 8, np.int64))
 
 
 def _words(value: Any) -> Iterator[int]:
@@ -134,4 +128,4 @@ def cell(grid, item):
 @inner
 def scratch(record, nbytes, each, thread):
     """Return where a thread's scratch begins: `each` bytes, whole cache lines behind a record."""
-    return (record + nbytes + _LINE - 1) // _LINE * _LINE + thread * each
+    return (record + nbytes + LINE - 1) // LINE * LINE + thread * each

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.entry import entry
+from npconv.kernels.entry import entries, prepare
 from npconv.kernels.fields import Grid, cell, nbytes, read, scratch
 from npconv.kernels.inner import inner
 from npconv.kernels.products import multiply, rows_of
@@ -95,8 +95,8 @@ class Total(NamedTuple):
     items: int
 
 
-@inner
-def _add_part(record, item, thread, zero):
+@entries
+def accumulate(record, item, thread, zero):
     """Write the sums of an item: (taps * channels, blocks * block), x at each tap times grad_out.
 
     There are so many rows that they fill tiles.
@@ -177,8 +177,8 @@ def _gather(to, source, step, count, here, block, zero):
         source += step
 
 
-@inner
-def _add_shares(record, item, zero):
+@entries
+def add_up(record, item, thread, zero):
     """Add to the first share's sums the others', one after the other: an item's part of these."""
     total = read(record, Total)
     lanes, size = simd.width(zero), simd.nbytes(zero)
@@ -192,36 +192,6 @@ def _add_shares(record, item, zero):
             simd.add_vector(at, at + share * nbytes, zero)
 
 
-@entry
-def accumulate_single(record, item, thread):
-    """Write an item of a Layer's sums."""
-    _add_part(record, item, thread, np.float32(0))
-
-
-@entry
-def accumulate_double(record, item, thread):
-    """Do the same in float64."""
-    _add_part(record, item, thread, np.float64(0))
-
-
-@entry
-def add_single(record, item, thread):
-    """Add up an item of a Total."""
-    _add_shares(record, item, np.float32(0))
-
-
-@entry
-def add_double(record, item, thread):
-    """Do the same in float64."""
-    _add_shares(record, item, np.float64(0))
-
-
-ACCUMULATE = {"f": accumulate_single, "d": accumulate_double}
-ADD = {"f": add_single, "d": add_double}
-
-
 def warm() -> None:
     """Have each entry compiled, or loaded."""
-    for entries in (ACCUMULATE, ADD):
-        for one in entries.values():
-            one.prepare()
+    prepare(accumulate, add_up)

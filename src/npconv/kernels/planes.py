@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from npconv.kernels import simd
-from npconv.kernels.entry import entry
+from npconv.kernels.entry import entries, prepare
 from npconv.kernels.inner import inner
 from npconv.kernels.simd import read_int
 
@@ -137,19 +136,11 @@ def make_square(streams: bool) -> Callable[..., None]:
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
             read, read_step, write, write_step, _ = given
             do = simd.Vectors(builder, like.name)
-            count = do.lanes
             rows = []
-            for _ in range(count):
+            for _ in range(do.lanes):
                 rows.append(do.load(read))
                 read = builder.add(read, read_step)
-            half = count // 2
-            while half:
-                # Exchange the off-diagonal squares of side `half` of each pair of rows.
-                for i in range(count):
-                    if not i & half:
-                        rows[i], rows[i + half] = _exchange(do, rows[i], rows[i + half], half)
-                half //= 2
-            for row in rows:
+            for row in turned(do, rows):
                 (do.stream if streams else do.store)(row, write)
                 write = builder.add(write, write_step)
             return context.get_dummy_value()
@@ -157,6 +148,19 @@ def make_square(streams: bool) -> Callable[..., None]:
         return types.void(*[types.int64] * 4, like), emit
 
     return square
+
+
+def turned(do: simd.Vectors, rows: Sequence[Any]) -> list[Any]:
+    """Return the columns of a square whose rows are vectors."""
+    rows = list(rows)
+    half = do.lanes // 2
+    while half:
+        # Exchange the off-diagonal squares of side `half` of each pair of rows.
+        for i in range(do.lanes):
+            if not i & half:
+                rows[i], rows[i + half] = _exchange(do, rows[i], rows[i + half], half)
+        half //= 2
+    return rows
 
 
 def _exchange(do: simd.Vectors, upper: Any, lower: Any, half: int) -> tuple[Any, Any]:
@@ -223,8 +227,8 @@ def transpose(source, source_step, rows, columns, target, target_step, like):
     move(source, source_step, rows, columns, target, target_step, FORTH, like)
 
 
-@inner
-def _copy(record, item, like):
+@entries
+def copy(record, item, thread, like):
     """Copy an item's units: a share each of the pixels of a run."""
     size = simd.nbytes(like)
     width = simd.width(like)
@@ -251,22 +255,6 @@ def _copy(record, item, like):
         move(planes, plane_step, channels, last - first, rows, pixel_step, way, like)
 
 
-@entry
-def copy_single(record, item, thread):
-    """Copy an item's part of an array."""
-    _copy(record, item, np.float32(0))
-
-
-@entry
-def copy_double(record, item, thread):
-    """Do the same in float64."""
-    _copy(record, item, np.float64(0))
-
-
-COPY = {"f": copy_single, "d": copy_double}
-
-
 def warm() -> None:
     """Have each entry compiled, or loaded."""
-    for copy in COPY.values():
-        copy.prepare()
+    prepare(copy)

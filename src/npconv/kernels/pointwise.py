@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from npconv.kernels import simd
-from npconv.kernels.entry import entry
-from npconv.kernels.fields import Grid, cell, nbytes, opened, read, scratch
+from npconv.kernels.entry import entries, prepare
+from npconv.kernels.fields import Grid, cell, nbytes, read, scratch
 from npconv.kernels.inner import inner
 from npconv.kernels.products import ROWS, VECTORS
 from npconv.kernels.record import of_type
@@ -109,24 +107,9 @@ def _room(at, sizes, row):
     return Room(at, panels, starts, table, table + 8 * ROWS, row_table)
 
 
-@entry
-def convolve_float32(record, item, thread):
-    """Write an item of a Layer's result."""
-    _convolve(record, item, thread, np.float32(0))
-
-
-@entry
-def convolve_float64(record, item, thread):
-    """Write an item of a Layer's result."""
-    _convolve(record, item, thread, np.float64(0))
-
-
-CONVOLVE = {"f": convolve_float32, "d": convolve_float64}
-
-
-@inner
-def _convolve(record, item, thread, zero):
-    """Write an item: its groups one after the other."""
+@entries
+def convolve(record, item, thread, zero):
+    """Write an item of a Layer's result: its groups one after the other."""
     layer = read(record, Layer)
     part, sizes, call = cell(layer.grid, item), layer.sizes, layer.call
     size = simd.nbytes(zero)
@@ -195,14 +178,5 @@ def _multiply(layer, call, begin, count, t, room, block, zero):
 
 
 def warm() -> None:
-    """Run the kernel once, on one pixel, for each type it is compiled for."""
-    for dtype in map(np.dtype, CONVOLVE):
-        block = VECTORS * simd.lanes(dtype.name)
-        data = np.zeros(1, dtype)
-        each = (ROWS + 1) * block * data.itemsize + 8 * 4 * ROWS
-        layer = Layer(
-            Call(*[data.ctypes.data] * 3, 0), Planes(0, 0), Planes(0, 0), Rows(0, 0),
-            Sizes(1, 1, 1, 1), Limits(0.0, 0.0), Grid(1, 1, 1, 1, 1, 1), each,
-        )  # fmt: skip
-        memory = opened(layer, each)
-        CONVOLVE[dtype.char](memory.ctypes.data, 0, 0)
+    """Have each entry compiled, or loaded."""
+    prepare(convolve)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from numba import types
 from numba.extending import intrinsic
 
+from npconv.kernels.ahead import emit_expect
 from npconv.kernels.simd import INT, Vectors
 
 
@@ -26,8 +27,12 @@ class Store(NamedTuple):
     most: float
 
 
-def make_tile(rows: int, vectors: int, row_starts: bool = False) -> Callable[..., None]:
+def make_tile(
+    rows: int, vectors: int, row_starts: bool = False, expects: bool = False
+) -> Callable[..., None]:
     """Return the register tile, an intrinsic; row_starts: store.start has a number for each row.
+
+    expects: while B is read, what lies b_outer further is asked for, which need not be readable.
 
     ::
 
@@ -50,7 +55,7 @@ def make_tile(rows: int, vectors: int, row_starts: bool = False) -> Callable[...
             *numbers, how = given
             how = Store(*(builder.extract_value(how, i) for i in range(len(Store._fields))))
             do = Vectors(builder, store.types[Store._fields.index("least")].name)
-            _emit_tile(do, rows, vectors, row_starts, *numbers, how)
+            _emit_tile(do, rows, vectors, row_starts, expects, *numbers, how)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 9, store), emit
@@ -59,8 +64,9 @@ def make_tile(rows: int, vectors: int, row_starts: bool = False) -> Callable[...
 
 
 def _emit_tile(
-    do: Vectors, rows: int, vectors: int, row_starts: bool, table: Any, outer: Any, inner: Any,
-    a_step: Any, b: Any, b_step: Any, b_outer: Any, out: Any, column: Any, store: Store,
+    do: Vectors, rows: int, vectors: int, row_starts: bool, expects: bool, table: Any, outer: Any,
+    inner: Any, a_step: Any, b: Any, b_step: Any, b_outer: Any, out: Any, column: Any,
+    store: Store,
 ) -> None:  # fmt: skip
     builder = do.builder
     one, width = do.integer(1), do.lanes
@@ -95,6 +101,8 @@ def _emit_tile(
     for at in each:
         sums[at].add_incoming(carried[at], blocks["outer"])
     b_vectors = [do.load(do.at(b_at, do.integer(v * width))) for v in range(vectors)]
+    for v in range(vectors * expects):
+        emit_expect(builder, do.at(b_at, b_outer, do.integer(v * width)))
     new = {}
     for i in range(rows):
         a = do.spread(do.load_one(builder.add(a_rows[i], a_at)))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.entry import entry
+from npconv.kernels.entry import entries, prepare
 from npconv.kernels.fields import cell, nbytes, read, scratch
 from npconv.kernels.inner import inner
 from npconv.kernels.record import of_type
@@ -24,14 +24,15 @@ from npconv.kernels.winograd_lists import column, list_goals, list_rows, next_co
 from npconv.kernels.winograd_tiles import gather_tile, scatter_tile
 from npconv.kernels.winograd_weights import pack_block
 
-tile = make_tile(ROWS, VECTORS)
+tile = make_tile(ROWS, VECTORS, expects=True)
 fill = simd.fill
 read_int = simd.read_int
 _FINITE = 8 * FINITE
 
 
-@inner
-def _convolve(record, item, thread, zero):
+@entries
+def convolve(record, item, thread, zero):
+    """Write a part of a convolution, a block of columns at a time."""
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
     size = simd.nbytes(zero)
@@ -54,8 +55,9 @@ def _convolve(record, item, thread, zero):
     _finish(record, room, zero)
 
 
-@inner
-def _gather_part(record, item, thread, zero):
+@entries
+def gather_part(record, item, thread, zero):
+    """Transform a part of the columns of x into the rows of values that all threads share."""
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
     values = layer.call.values + part.group * layer.shared.values
@@ -64,8 +66,9 @@ def _gather_part(record, item, thread, zero):
     _gather(record, part.group, part.tile, part.last_tile, values, room, zero)
 
 
-@inner
-def _multiply_part(record, item, thread, zero):
+@entries
+def multiply_part(record, item, thread, zero):
+    """Write a part of a convolution from these, a block of the weight after the other."""
     layer, part = read(record, Layer), cell(read(record, Layer).grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
     size = simd.nbytes(zero)
@@ -136,7 +139,8 @@ def _multiply(record, group, weights, kb, rows, room, zero):
     size = simd.nbytes(zero)
     block = VECTORS * simd.width(zero)
     taps, planes = layer.depth.taps, layer.high.span * layer.wide.span
-    panel = layer.channels * block
+    # What comes after a panel: that of the next tap, or where there is one tap, of the next plane.
+    further = layer.channels * block if taps > 1 else layer.plane // size
     whole = -(-rows // ROWS) * ROWS
     table = room + layer.room.table
     written = table + 8 * planes * taps * whole
@@ -144,7 +148,7 @@ def _multiply(record, group, weights, kb, rows, room, zero):
     for i in range(planes):
         for g in range(0, rows, ROWS):
             tile(table + 8 * (i * whole + g) * taps, taps, layer.channels, 1,
-                 weights + i * layer.plane, block, panel,
+                 weights + i * layer.plane, block, further,
                  written + 8 * g, i * (layer.room.product_plane // size), plain)  # fmt: skip
     here = min(block, layer.outputs - kb * block)
     start = layer.call.start + group * layer.shared.start + kb * block * size
@@ -156,49 +160,6 @@ def _multiply(record, group, weights, kb, rows, room, zero):
         goal += 24
 
 
-@entry
-def convolve_single(record, item, thread):
-    """Write a part of a convolution, a block of columns at a time."""
-    _convolve(record, item, thread, np.float32(0))
-
-
-@entry
-def convolve_double(record, item, thread):
-    """Do the same in float64."""
-    _convolve(record, item, thread, np.float64(0))
-
-
-@entry
-def gather_single(record, item, thread):
-    """Transform a part of the columns of x into the rows of values that all threads share."""
-    _gather_part(record, item, thread, np.float32(0))
-
-
-@entry
-def gather_double(record, item, thread):
-    """Do the same in float64."""
-    _gather_part(record, item, thread, np.float64(0))
-
-
-@entry
-def multiply_single(record, item, thread):
-    """Write a part of a convolution from these, a block of the weight after the other."""
-    _multiply_part(record, item, thread, np.float32(0))
-
-
-@entry
-def multiply_double(record, item, thread):
-    """Do the same in float64."""
-    _multiply_part(record, item, thread, np.float64(0))
-
-
-CONVOLVE = {"f": convolve_single, "d": convolve_double}
-GATHER = {"f": gather_single, "d": gather_double}
-MULTIPLY = {"f": multiply_single, "d": multiply_double}
-
-
 def warm() -> None:
     """Have each entry compiled, or loaded."""
-    for entries in (CONVOLVE, GATHER, MULTIPLY):
-        for one in entries.values():
-            one.prepare()
+    prepare(convolve, gather_part, multiply_part)

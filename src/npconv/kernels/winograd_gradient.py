@@ -10,6 +10,8 @@ V and D lie as (planes, blocks, tiles, block): the register tile goes along the 
 of x are its rows, those of grad_out its columns.
 
 One letter each: t tile of a block, c channel of x, k of grad_out, i plane, r row of a tile.
+`record` is the address of a Layer, `room` that of a thread's scratch; a part is a Cell of its grid,
+whose groups are shares of the tiles, whose tiles are channels.
 """
 
 from __future__ import annotations
@@ -17,238 +19,211 @@ from __future__ import annotations
 import numpy as np
 
 from npconv.kernels import simd
-from npconv.kernels.entry import entry
+from npconv.kernels.entry import entries, prepare
+from npconv.kernels.fields import cell, nbytes, read, scratch
 from npconv.kernels.inner import inner
+from npconv.kernels.record import of_type
+from npconv.kernels.sandwich import all_zero
 from npconv.kernels.tile import Store, make_tile
 from npconv.kernels.winograd_gradient_layer import (
+    FINITE,
     LONGEST,
     ROWS,
+    RUN,
     VECTORS,
     Layer,
-    Operand,
-    Part,
-    Planes,
-    Sums,
-    Target,
+    Run,
 )
-from npconv.kernels.winograd_gradient_record import (
-    counts_of,
-    desk_of,
-    layer_of,
-    part_of,
-    parts_of,
-    piece_of,
-    planes_of,
-    run_of,
-    shared_of,
-    sums_of,
-    target_of,
-)
-from npconv.kernels.winograd_gradient_tiles import INTO_PLANES, INTO_TAPS, add, fold, gather
+from npconv.kernels.winograd_gradient_tiles import add, fold, gather
 
 tile = make_tile(ROWS, VECTORS)
+_FINITE = 8 * FINITE
 
 
 @inner
-def accumulate(layer, part, values, grads, sums, desk):
-    """Write the sums over a part's tiles, as many at a time as values and grads have room for.
+def _run(record, number):
+    """Return a Run by its number."""
+    layer = read(record, Layer)
+    return read(layer.tables + 8 * (layer.runs + RUN * number), Run)
 
-    x and grad_out of layer are the channels that are wanted, all of them.
+
+@inner
+def _items(grid):
+    """Return how many parts a run has."""
+    return grid.groups * -(-grid.tiles // grid.item_tiles) * -(-grid.blocks // grid.item_blocks)
+
+
+@inner
+def _share(run, grid, number):
+    """Return the first and the last + 1 of a share of a run's tiles."""
+    step = -(-run.tiles // grid.groups)
+    return min(number * step, run.tiles), min((number + 1) * step, run.tiles)
+
+
+@inner
+def _multiply(record, counts, rows, blocks, values, grads, sums, room, store):
+    """Store the sums of the products of so many tiles, in the room's sums from `sums` on.
+
+    counts: tiles, and for how many values and grads have room; rows: channels of x, blocks: of
+    grad_out, first and last + 1.  values and grads: (address, bytes of a plane).
     """
-    store = Store(desk.zeros, 0, layer.least, -layer.least)
-    for begin in range(part.first, part.last, values.held):
-        end = min(begin + values.held, part.last)
-        gather(layer, layer.x, begin, end, values, 0, desk)
-        gather(layer, layer.grad, begin, end, grads, 0, desk)
-        now = Part(begin, end, part.first_row, part.last_row, part.first_block, part.last_block)
-        _multiply(layer, now, values, grads, sums, desk, store)
-        store = Store(0, 0, layer.least, -layer.least)
-
-
-@inner
-def multiply(layer, part, values, grads, sums, target, desk):
-    """Write a part of grad_weight, where the tiles are in values and grads; sums: of a block."""
-    row = VECTORS * simd.width(layer.zero) * simd.nbytes(layer.zero)
-    block = VECTORS * simd.width(layer.zero)
-    for kb in range(part.first_block, part.last_block):
-        store = Store(desk.zeros, 0, layer.least, -layer.least)
-        for begin in range(part.first, part.last, LONGEST):
-            end = min(begin + LONGEST, part.last)
-            now = Part(begin, end, part.first_row, part.last_row, kb, kb + 1)
-            its_values = Planes(values.address + begin * row, values.plane, values.held)
-            its_grads = Planes(grads.address + begin * row, grads.plane, grads.held)
-            _multiply(layer, now, its_values, its_grads, sums, desk, store)
-            store = Store(0, 0, layer.least, -layer.least)
-        address = target.address + part.first_row * target.channel + kb * block * target.output
-        there = Target(address, target.row, target.column, target.channel, target.output)
-        here = min(block, layer.grad.channels - kb * block)
-        fold(layer, sums, part.last_row - part.first_row, here, there, desk)
-
-
-@inner
-def _multiply(layer, part, values, grads, sums, desk, store):
-    """Store the sums of the products of a part's tiles: its first row and block are sums' first."""
-    size = simd.nbytes(layer.zero)
-    block = VECTORS * simd.width(layer.zero)
-    planes = layer.fold.high[1] * layer.fold.wide[1]
-    count = (part.last_row - part.first_row + ROWS - 1) // ROWS * ROWS
-    reads = desk.table
+    layer = read(record, Layer)
+    tiles, held = counts
+    size, block = simd.nbytes(store.least), VECTORS * simd.width(store.least)
+    planes, room_of = layer.fold.high * layer.fold.wide, layer.room
+    count = (rows[1] - rows[0] + ROWS - 1) // ROWS * ROWS
+    reads = room + room_of.table
     writes = reads + 8 * count
     for i in range(planes):
         for r in range(count):
             # The last row again, where a tile of registers has more rows than there are.
-            c = min(part.first_row + r, part.last_row - 1)
-            at = (c // block * values.held * block + c % block) * size
-            simd.write_int(reads + 8 * r, values.address + i * values.plane + at)
-            simd.write_int(writes + 8 * r, sums.address + i * sums.plane + r * sums.row)
-        for kb in range(part.first_block, part.last_block):
-            b = grads.address + i * grads.plane + kb * grads.held * block * size
+            c = min(rows[0] + r, rows[1] - 1)
+            at = (c // block * held * block + c % block) * size
+            simd.write_int(reads + 8 * r, values[0] + i * values[1] + at)
+            simd.write_int(writes + 8 * r, sums + i * room_of.sums_plane + r * room_of.sums_row)
+        for kb in range(blocks[0], blocks[1]):
+            b = grads[0] + i * grads[1] + kb * held * block * size
             for r in range(0, count, ROWS):
-                tile(reads + 8 * r, 1, part.last - part.first, block, b, block, 0, writes + 8 * r,
-                     (kb - part.first_block) * block, store)  # fmt: skip
+                tile(reads + 8 * r, 1, tiles, block, b, block, 0, writes + 8 * r,
+                     (kb - blocks[0]) * block, store)  # fmt: skip
 
 
-@inner
-def _gather_share(record, item, thread, zero):
+@entries
+def gather_share(record, item, thread, zero):
     """Transform a share of the tiles of x, or of grad_out, into the planes that threads share."""
-    counts = counts_of(record)
-    layer, desk = layer_of(record, zero), desk_of(record, thread)
-    step = (counts.tiles + counts.shares - 1) // counts.shares
-    first = min(item % counts.shares * step, counts.tiles)
-    last = min(first + step, counts.tiles)
-    values, grads = shared_of(record)
-    if item < counts.shares:
-        gather(layer, layer.x, first, last, values, first, desk)
+    layer = read(record, Layer)
+    run = _run(record, layer.call.run)
+    room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
+    number = item % layer.gathers
+    step = -(-run.tiles // layer.gathers)
+    tiles = min(number * step, run.tiles), min((number + 1) * step, run.tiles)
+    planes = layer.fold.high * layer.fold.wide
+    target = layer.call.shared + tiles[0] * VECTORS * simd.width(zero) * simd.nbytes(zero)
+    if item < layer.gathers:
+        origin = layer.call.x + run.x
+        gather(record, layer.x, origin, run.x_slices, run.count, tiles, target,
+               layer.room.value_plane, layer.x.channels, layer.x.filled, room, zero)  # fmt: skip
     else:
-        gather(layer, layer.grad, first, last, grads, first, desk)
+        origin = layer.call.grad + run.grad
+        gather(record, layer.grad, origin, run.grad_slices, run.count, tiles,
+               target + planes * layer.room.value_plane, layer.room.grad_plane,
+               layer.grad.channels, layer.grad.filled, room, zero)  # fmt: skip
 
 
-@inner
-def _multiply_part(record, item, thread, zero):
+@entries
+def multiply(record, item, thread, zero):
     """Write a part of grad_weight, where the tiles are in the planes that threads share."""
-    values, grads = shared_of(record)
-    desk = _cleared(desk_of(record, thread), zero)
-    sums = sums_of(record, item, thread)
-    layer, part = layer_of(record, zero), part_of(record, item)
-    multiply(layer, part, values, grads, sums, target_of(record), desk)
-
-
-@inner
-def _accumulate_part(record, item, thread, zero):
-    """Write a part's sums, and where each thread has its own sums the part of grad_weight."""
-    record, number = run_of(record, item, parts_of(record))
-    counts, part, layer = counts_of(record), part_of(record, number), layer_of(record, zero)
-    desk, sums = _cleared(desk_of(record, thread), zero), sums_of(record, number, thread)
+    layer = read(record, Layer)
+    run, part = _run(record, layer.call.run), cell(layer.grid, item)
+    room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
     size, block = simd.nbytes(zero), VECTORS * simd.width(zero)
-    channels, blocks = part.last_row - part.first_row, part.last_block - part.first_block
-    filled = min(counts.channels, layer.x.filled - part.first_row)
-    x = _some(layer.x, part.first_row * size, channels, filled)
-    outputs = min(part.last_block * block, layer.grad.channels) - part.first_block * block
-    grad = _some(layer.grad, part.first_block * block * size, outputs, blocks * block)
-    own = Layer(layer.tables, layer.into_planes, layer.into_taps, x, grad, layer.fold, zero,
-                layer.least)  # fmt: skip
-    values, grads = planes_of(record, thread)
-    its = Part(part.first, part.last, 0, channels, 0, blocks)
-    accumulate(own, its, values, grads, sums, desk)
-    if counts.partial == 0:
-        _finish(record, layer, part, 0, channels, sums, desk)
+    planes, held = layer.fold.high * layer.fold.wide, layer.room.held
+    values, grads = layer.call.shared, layer.call.shared + planes * layer.room.value_plane
+    sums, rows = room + layer.room.sums, (part.tile, part.last_tile)
+    _clear(record, room, zero)
+    most = of_type(np.inf, zero)
+    for kb in range(part.block, part.last_block):
+        store = Store(room + layer.room.zeros, 0, -most, most)
+        for begin in range(0, run.tiles, LONGEST):
+            tiles, further = min(LONGEST, run.tiles - begin), begin * block * size
+            _multiply(record, (tiles, held), rows, (kb, kb + 1),
+                      (values + further, layer.room.value_plane),
+                      (grads + further, layer.room.grad_plane), sums, room, store)  # fmt: skip
+            store = Store(0, 0, -most, most)
+        _fold(record, run, rows, (kb, kb + 1), sums, room, zero)
+    _finish(record, room, zero)
 
 
-@inner
-def _add_piece(record, item, thread, zero):
+@entries
+def accumulate(record, item, thread, zero):
+    """Write a part's sums, and where each thread has its own sums the part of grad_weight."""
+    layer = read(record, Layer)
+    count = _items(layer.grid)
+    run, part = _run(record, layer.call.run + item // count), cell(layer.grid, item % count)
+    room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
+    size, block, held = simd.nbytes(zero), VECTORS * simd.width(zero), layer.room.held
+    values, grads = room + layer.room.values, room + layer.room.grads
+    sums = room + layer.room.sums
+    if layer.partial:
+        sums = layer.call.shared + item % count * layer.partial
+    channels = part.last_tile - part.tile
+    filled = min(-(-channels // block) * block, layer.x.filled - part.tile)
+    blocks = part.last_block - part.block
+    outputs = min(blocks * block, layer.grad.channels - part.block * block)
+    x = layer.call.x + run.x + part.tile * size
+    grad = layer.call.grad + run.grad + part.block * block * size
+    _clear(record, room, zero)
+    most = of_type(np.inf, zero)
+    store = Store(room + layer.room.zeros, 0, -most, most)
+    first, last = _share(run, layer.grid, part.group)
+    for begin in range(first, last, held):
+        tiles = begin, min(begin + held, last)
+        gather(record, layer.x, x, run.x_slices, run.count, tiles, values, layer.room.value_plane,
+               channels, filled, room, zero)  # fmt: skip
+        gather(record, layer.grad, grad, run.grad_slices, run.count, tiles, grads,
+               layer.room.grad_plane, outputs, blocks * block, room, zero)  # fmt: skip
+        _multiply(record, (tiles[1] - begin, held), (0, channels), (0, blocks),
+                  (values, layer.room.value_plane), (grads, layer.room.grad_plane), sums, room,
+                  store)  # fmt: skip
+        store = Store(0, 0, -most, most)
+    if layer.partial == 0:
+        rows, some = (part.tile, part.last_tile), (part.block, part.last_block)
+        _fold(record, run, rows, some, sums, room, zero)
+        _finish(record, room, zero)
+
+
+@entries
+def add_up(record, item, thread, zero):
     """Add up a piece of the sums of all the shares of the tiles, and write it to grad_weight."""
-    number, first, last = piece_of(record, item)
-    counts, layer = counts_of(record), layer_of(record, zero)
-    sums = sums_of(record, number, thread)
-    sums = Sums(sums.address + first * sums.row, sums.plane, sums.row)
-    shares = parts_of(record) // counts.ends
-    add(layer, sums, shares, counts.ends * counts.partial, last - first)
-    part, desk = part_of(record, number), desk_of(record, thread)
-    _finish(record, layer, part, first, last, sums, desk)
+    layer = read(record, Layer)
+    run = _run(record, layer.call.run)
+    room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
+    pieces = -(-layer.grid.item_tiles // layer.piece)
+    number, first = item // pieces, item % pieces * layer.piece
+    part = cell(layer.grid, number)
+    first += part.tile
+    last = min(first + layer.piece, part.last_tile)
+    if first >= last:
+        return
+    sums = layer.call.shared + number * layer.partial
+    sums += (first - part.tile) * layer.room.sums_row
+    ends = _items(layer.grid) // layer.grid.groups
+    shares = -(-run.tiles // -(-run.tiles // layer.grid.groups))
+    add(record, sums, shares, ends * layer.partial, last - first, zero)
+    _clear(record, room, zero)
+    _fold(record, run, (first, last), (part.block, part.last_block), sums, room, zero)
+    _finish(record, room, zero)
 
 
 @inner
-def _finish(record, layer, part, first, last, sums, desk):
-    """Write rows `first` to `last` - 1 of a part to grad_weight, where sums begins with them."""
-    goal, block = target_of(record), VECTORS * simd.width(layer.zero)
-    address = goal.address + (part.first_row + first) * goal.channel
-    address += part.first_block * block * goal.output
-    there = Target(address, goal.row, goal.column, goal.channel, goal.output)
-    outputs = min(part.last_block * block, layer.grad.channels) - part.first_block * block
-    fold(layer, sums, last - first, outputs, there, desk)
+def _clear(record, room, zero):
+    """Write the zeros in room, and that nothing was seen."""
+    layer = read(record, Layer)
+    simd.fill(room + layer.room.zeros, VECTORS * simd.width(zero), zero)
+    simd.fill(room + layer.room.seen, simd.width(zero), zero)
 
 
 @inner
-def _some(operand, offset, channels, filled):
-    """Return some channels of an operand, `offset` bytes from the first."""
-    return Operand(operand.address + offset, operand.image, operand.depth, operand.row,
-                   operand.pixel, channels, filled, operand.high, operand.wide, operand.slices,
-                   operand.count)  # fmt: skip
+def _finish(record, room, zero):
+    """Say in the record whether a result was not finite."""
+    layer = read(record, Layer)
+    if not all_zero(room + layer.room.seen, zero):
+        simd.write_int(record + _FINITE, 0)
+    if layer.fold.streams:
+        simd.finish_streams()
 
 
 @inner
-def _cleared(desk, zero):
-    """Return a desk with its zeros written."""
-    simd.fill(desk.zeros, VECTORS * simd.width(zero), zero)
-    return desk
-
-
-@entry
-def gather_single(record, item, thread):
-    """Transform a share of the tiles."""
-    _gather_share(record, item, thread, np.float32(0))
-
-
-@entry
-def gather_double(record, item, thread):
-    """Do the same in float64."""
-    _gather_share(record, item, thread, np.float64(0))
-
-
-@entry
-def multiply_single(record, item, thread):
-    """Write a part of grad_weight from transformed tiles."""
-    _multiply_part(record, item, thread, np.float32(0))
-
-
-@entry
-def multiply_double(record, item, thread):
-    """Do the same in float64."""
-    _multiply_part(record, item, thread, np.float64(0))
-
-
-@entry
-def accumulate_single(record, item, thread):
-    """Take a part of the tiles, channels and outputs through everything, or as far as its sums."""
-    _accumulate_part(record, item, thread, np.float32(0))
-
-
-@entry
-def accumulate_double(record, item, thread):
-    """Do the same in float64."""
-    _accumulate_part(record, item, thread, np.float64(0))
-
-
-@entry
-def add_single(record, item, thread):
-    """Write a piece of grad_weight from the sums of parts."""
-    _add_piece(record, item, thread, np.float32(0))
-
-
-@entry
-def add_double(record, item, thread):
-    """Do the same in float64."""
-    _add_piece(record, item, thread, np.float64(0))
-
-
-GATHER = {"f": gather_single, "d": gather_double}
-MULTIPLY = {"f": multiply_single, "d": multiply_double}
-ACCUMULATE = {"f": accumulate_single, "d": accumulate_double}
-ADD = {"f": add_single, "d": add_double}
+def _fold(record, run, rows, blocks, sums, room, zero):
+    """Write channels and blocks of outputs, first and last + 1 of each, from their sums."""
+    layer = read(record, Layer)
+    block = VECTORS * simd.width(zero)
+    target = layer.call.target + run.target + rows[0] * layer.target.channel
+    target += blocks[0] * block * layer.target.output
+    outputs = min(blocks[1] * block, layer.grad.channels) - blocks[0] * block
+    fold(record, sums, rows[1] - rows[0], outputs, target, room, zero)
 
 
 def warm() -> None:
     """Have each entry compiled, or loaded."""
-    for entries in (INTO_PLANES, INTO_TAPS, GATHER, MULTIPLY, ACCUMULATE, ADD):
-        for one in entries.values():
-            one.prepare()
+    prepare(gather_share, multiply, accumulate, add_up)

@@ -1,27 +1,57 @@
-"""What the kernels of Winograd's weight gradient are told: a layer, parts of it, the scratch."""
+"""The record of a Winograd weight gradient: the layer, its runs, and each thread's scratch.
+
+A run is a tap of the depth in one group.  Steps are in bytes; arrays have their channels side by
+side.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from npconv.kernels import simd, toom
+from npconv.kernels import simd
+from npconv.kernels.ahead import LINE
+from npconv.kernels.fields import Grid
 
-LINE = 64  # bytes of a cache line: no vector of the scratch crosses one
 ROWS, VECTORS = simd.tile_size()
 LONGEST = 128  # tiles that are summed in the registers: the rounding of a sum grows with its length
-# Where in the table of matrices those for x begin, and those for grad_out.
-OF_X, OF_GRAD = 0, len(toom.ROWS)
+
+
+class Call(NamedTuple):
+    """What each call adds: addresses, and the number of the run that item 0 belongs to.
+
+    shared  what all threads share: transformed tiles of x, then of grad_out; or sums of parts
+    """
+
+    x: int
+    grad: int
+    target: int
+    shared: int
+    run: int
+
+
+class Run(NamedTuple):
+    """A tap of the depth in a group: bytes from the arrays' begin to its own.
+
+    slices: where in the tables it stands which `count` slices of each image's depth are read, of
+    x and of grad_out.
+    """
+
+    x: int
+    grad: int
+    target: int
+    x_slices: int
+    grad_slices: int
+    count: int
+    tiles: int
 
 
 class Side(NamedTuple):
-    """How the tiles of x, or of grad_out, lie along an axis.
+    """How the tiles of x, or of grad_out, lie along an axis: `reads` elements `hole` apart.
 
-    number  the matrix that is applied to `reads` elements, `hole` positions apart
     places  where in the tables: of each padded position, which one of the array it is, -1 a zero
     firsts  likewise: of each tile, its first position
     """
 
-    number: int
     reads: int
     hole: int
     tiles: int
@@ -30,96 +60,110 @@ class Side(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """Where x or grad_out lies, channels side by side: address, and bytes from one to the next.
+    """How x or grad_out lies: bytes from image to image, and so on.
 
-    channels are read, and zeros follow up to `filled`, a whole number of vectors; slices: where in
-    the tables it stands which `count` slices of each image's depth are read.
+    channels are read, and zeros follow up to `filled`, a whole number of vectors; transform: the
+    address of what turns a tile into its planes.
     """
 
-    address: int
     image: int
     depth: int
     row: int
     pixel: int
     channels: int
     filled: int
+    transform: int
     high: Side
     wide: Side
-    slices: int
-    count: int
 
 
 class Fold(NamedTuple):
-    """How the sums' planes are turned into taps: along an axis, (matrix, products, taps)."""
+    """How the sums' planes (high, wide) are turned into taps; transform: the address of what does.
 
-    high: tuple[int, int, int]
-    wide: tuple[int, int, int]
-
-
-class Layer(NamedTuple):
-    """A weight gradient; 0 and -inf of the elements' type; else addresses.
-
-    tables  all of them, int64, in one array
-    into_planes, into_taps  what applies the matrices that numbers name to tiles, and to sums
+    streams  whether whole vectors of grad_weight are written past the caches
     """
 
-    tables: int
-    into_planes: int
-    into_taps: int
-    x: Operand
-    grad: Operand
-    fold: Fold
-    zero: float
-    least: float
-
-
-class Planes(NamedTuple):
-    """Transformed tiles: address, bytes from plane to plane, and for how many there is room."""
-
-    address: int
-    plane: int
-    held: int
-
-
-class Sums(NamedTuple):
-    """Z, (planes, rows, blocks, block): address, and bytes of a plane and of a row."""
-
-    address: int
-    plane: int
-    row: int
+    transform: int
+    high: int
+    wide: int
+    high_taps: int
+    wide_taps: int
+    streams: int
 
 
 class Target(NamedTuple):
-    """Where grad_weight is written: address, and bytes from one to the next."""
+    """How grad_weight lies: bytes from one to the next."""
 
-    address: int
     row: int
     column: int
     channel: int
     output: int
 
 
-class Desk(NamedTuple):
-    """What else a thread needs.
+class Room(NamedTuple):
+    """Scratch of one thread: byte offsets, and bytes from plane to plane, and from row to row.
 
-    patch   address of a tile that an operand does not hold whole, (reads, reads, filled)
-    middle  address of what stands between the two sides of a transform
-    zeros   address of a block
-    table   address of so many addresses: twice as many as the rows of the sums
+    values  (planes, blocks, held, block)  transformed tiles of x
+    grads   the same of grad_out
+    sums    (planes, rows, blocks, block)
+    patch   a tile that an operand does not hold whole, (reads, reads, filled)
+    spare   (taps, taps) vectors, what grad_weight does not hold whole
+    zeros   a block
+    seen    (vector) NaN after a result that is not finite
+    table   addresses, twice as many as the rows of the sums
+    nbytes  of all of it
+    held    tiles that values and grads have room for
     """
 
+    values: int
+    grads: int
+    sums: int
     patch: int
-    middle: int
+    spare: int
     zeros: int
+    seen: int
     table: int
+    nbytes: int
+    value_plane: int
+    grad_plane: int
+    sums_plane: int
+    sums_row: int
+    held: int
 
 
-class Part(NamedTuple):
-    """Which tiles are summed, for which channels of x and blocks of grad_out's."""
+class Layer(NamedTuple):
+    """The record of a weight gradient.
 
-    first: int
-    last: int
-    first_row: int
-    last_row: int
-    first_block: int
-    last_block: int
+    finite   whether every result was
+    grid     of each run: shares of its tiles, channels of x, blocks of grad_out
+    tables   address of int64 that the sides' places and firsts number; in these `runs`: the Runs
+    gathers  shares in which x, and grad_out, is transformed first
+    partial  bytes of a part's sums, where parts have their own; else 0
+    piece    rows of sums that are added up at once
+    """
+
+    call: Call
+    finite: int
+    grid: Grid
+    x: Operand
+    grad: Operand
+    fold: Fold
+    target: Target
+    room: Room
+    tables: int
+    runs: int
+    gathers: int
+    partial: int
+    piece: int
+
+
+FINITE = len(Call._fields)  # where `finite` stands in the record
+RUN = len(Run._fields)
+
+
+def lined(*lengths: int) -> list[int]:
+    """Return where arrays of so many bytes begin, each at a cache line, and where the last ends."""
+    ends = [0]
+    for nbytes in lengths:
+        ends.append(ends[-1] + -(-nbytes // LINE) * LINE)
+    return ends

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from npconv.kernels import simd
+from npconv.kernels.ahead import LINE
 from npconv.kernels.fields import Grid
 from npconv.kernels.winograd_transforms import Transforms
 
-LINE = 64  # bytes of a cache line: no vector of the scratch crosses one
 ROWS, VECTORS = simd.tile_size()
 
 
@@ -117,7 +117,7 @@ class Room(NamedTuple):
     table      (planes * taps + 1, rows) int64  where the products' rows are read, and written
     goals      (rows, 3) int64           where a tile's outputs go, and how many rows and columns
     block      a block of the transformed weight, where none is kept
-    transform  (taps, taps, block)       what that is made of
+    transform  (lanes, taps, taps, block)  the taps of some channels, of which that is made
     nbytes     of all of it
     held       columns in work at once
     """

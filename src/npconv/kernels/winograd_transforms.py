@@ -35,38 +35,59 @@ class Transforms(NamedTuple):
     kernel: int
 
 
+class Turned(NamedTuple):
+    """The same of a weight gradient: a tile of x, one of grad_out, and sums of products."""
+
+    given: int
+    grad: int
+    taps: int
+
+
 @lru_cache(maxsize=256)
 def transforms(rows: tuple[int, int], letter: str) -> Transforms:
     """Return the transforms of two rows of toom.ROWS, of float32 ("f") or float64 ("d")."""
     made = (
         _sandwich("input", rows, letter),
-        _ending(rows, letter),
+        _ending("output", rows, letter),
         _sandwich("kernel", rows, letter),
     )
     return Transforms(*(one.address for one in made))
 
 
-def _matrices(side: str, rows: tuple[int, int]) -> tuple[Any, Any]:
+@lru_cache(maxsize=256)
+def turned(rows: tuple[int, int], letter: str) -> Turned:
+    """Return the transforms of a weight gradient: where they go back, matrices are transposed."""
+    made = (
+        _sandwich("input", rows, letter),
+        _sandwich("output", rows, letter, turns=True),
+        _ending("kernel", rows, letter, turns=True),
+    )
+    return Turned(*(one.address for one in made))
+
+
+def _matrices(side: str, rows: tuple[int, int], turns: bool) -> tuple[Any, Any]:
     high, wide = (getattr(toom.axes()[row], side) for row in rows)
+    if turns:
+        high, wide = (tuple(zip(*matrix, strict=True)) for matrix in (high, wide))
     return high, wide
 
 
 @lru_cache(maxsize=512)
-def _sandwich(side: str, rows: tuple[int, int], letter: str) -> Entry:
+def _sandwich(side: str, rows: tuple[int, int], letter: str, turns: bool = False) -> Entry:
     # What the next tile reads besides.
     wide = toom.ROWS[rows[1]]
     ahead = wide.outputs * wide.stride if side == "input" else 0
-    sandwich, zero = make_sandwich(*_matrices(side, rows), ahead), np.dtype(letter).type(0)
+    sandwich, zero = make_sandwich(*_matrices(side, rows, turns), ahead), np.dtype(letter).type(0)
 
     def apply(count, source, row, column, target, to_row, to_column):  # type: ignore[no-untyped-def]
         sandwich(count, source, row, column, target, to_row, to_column, zero)
 
-    return Entry(apply, 7, variant=f"{side} {rows} {letter}")
+    return Entry(apply, 7, variant=f"{side} {rows} {letter} {turns}")
 
 
-@lru_cache(maxsize=256)
-def _ending(rows: tuple[int, int], letter: str) -> Entry:
-    sandwich, zero = make_ending(*_matrices("output", rows)), np.dtype(letter).type(0)
+@lru_cache(maxsize=512)
+def _ending(side: str, rows: tuple[int, int], letter: str, turns: bool = False) -> Entry:
+    sandwich, zero = make_ending(*_matrices(side, rows, turns)), np.dtype(letter).type(0)
 
     def apply(
         count, source, row, column, target, to_row, to_column, seen, start, streams, least, most
@@ -74,14 +95,17 @@ def _ending(rows: tuple[int, int], letter: str) -> Entry:
         store = Store(start, streams, of_type(least, zero), of_type(most, zero))
         sandwich(count, source, row, column, target, to_row, to_column, seen, store)
 
-    return Entry(apply, 10, 2, variant=f"{rows} {letter}")
+    return Entry(apply, 10, 2, variant=f"{side} {rows} {letter} {turns}")
 
 
 def warm(*choices: str) -> None:
-    """Have the transforms compiled or loaded: "high wide letter" of each choice, or the common."""
+    """Have transforms compiled or loaded: those of each choice, or the common.
+
+    A choice is "high wide letter", and "turned" after it for those of a weight gradient.
+    """
     for choice in choices or _common():
-        high, wide, letter = choice.split()
-        transforms((int(high), int(wide)), letter)
+        high, wide, letter, *turns = choice.split()
+        (turned if turns else transforms)((int(high), int(wide)), letter)
 
 
 def _common() -> list[str]:
@@ -90,4 +114,5 @@ def _common() -> list[str]:
     for taps, stride, outputs in _COMMON:
         rows = [place[taps, stride, m] for m in outputs]
         pairs += [(i, j) for i in rows for j in rows if toom.ROWS[i].outputs > 1 or i != j]
-    return [f"{i} {j} {letter}" for i, j in pairs for letter in "fd"]
+    choices = [f"{i} {j} {letter}" for i, j in pairs for letter in "fd"]
+    return choices + [f"{one} turned" for one in choices]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from npconv.memory import LINE, whole_lines
 from npconv.threads import pool
 from npconv.threads.count import num_threads
 
 if TYPE_CHECKING:
     from npconv.kernels.entry import Entry
 
-_LINE = 64
 _MOST = 1024  # threads of a job: the caller, and a team's workers
 _EXIT_SECONDS = 10.0  # that the interpreter waits for a worker's last item
 
@@ -74,8 +74,8 @@ class _Team:
         self.address = 0
         self.share, self.close = kernels.share, kernels.close_team
         if not kernels.why_not():
-            self._memory = np.zeros(kernels.NBYTES + _LINE, np.uint8)
-            self.address = -(-self._memory.ctypes.data // _LINE) * _LINE
+            self._memory = np.zeros(kernels.NBYTES + LINE, np.uint8)
+            self.address = whole_lines(self._memory.ctypes.data)
             kernels.open_team(self.address)
 
     @classmethod

@@ -12,7 +12,8 @@ No value is copied: stride, dilation and every padding mode are in the addresses
 channels, the taps of a line count as one run of numbers, and only a run that reaches into the
 padding is copied.  A kernel of one tap over arrays in planes has outputs for rows and pixels for
 columns, and reads both as they lie.  The input gradient is a phase of the stride at a time, written
-straight to where it belongs, or all phases as channels where x has few.
+straight to where it belongs, or all phases as channels where x has few; where grad_out has many
+besides, it is the products of each pixel with all the kernel, added to lines of grad_x in cache.
 
 Cost: the definition's flops at nearly the speed of the registers, and the weight's packing.
 Memory: the packed weight, and x and out once more where they do not lie channels last.  What is
@@ -25,9 +26,12 @@ Geijn, Anatomy of high-performance matrix multiplication, 2008.
 
 from __future__ import annotations
 
+from npconv.algorithms.indirect import slides
 from npconv.algorithms.indirect.places import why_not
+from npconv.algorithms.indirect.slides import input_grad, input_grad_cost
 from npconv.algorithms.indirect.sums import cost, forward, forward_packed, pack_weight
 from npconv.algorithms.indirect.weights import weight_grad, weight_grad_cost
+from npconv.problem import ConvProblem
 
 __all__ = [
     "COMPILED",
@@ -38,6 +42,9 @@ __all__ = [
     "cost",
     "forward",
     "forward_packed",
+    "input_grad",
+    "input_grad_cost",
+    "owns",
     "pack_weight",
     "weight_grad",
     "weight_grad_cost",
@@ -49,3 +56,8 @@ SPREADS = False
 ENDS = True
 COMPILED = True
 FILLED_NBYTES = 64  # of outputs, that cost as much as one
+
+
+def owns(problem: ConvProblem) -> bool:
+    """Return whether a direction is computed here: the input gradient only of few channels."""
+    return problem.direction != "input_grad" or slides.suits(problem)

@@ -17,7 +17,7 @@ SHARES = 8  # of the work
 _REACH = 1 << 24  # positions along an axis
 _LITTLE = 1 << 20  # multiply-adds
 _COMPILING = 1e6  # steps
-_KERNELS = ("blocks", "direct", "pointwise", "gradient")
+_KERNELS = ("blocks", "direct", "pointwise", "gradient", "slides")
 
 
 def why_not(problem: ConvProblem) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from npconv import arrays, relayout
 from npconv.algorithms.contract import Cost, Ending
 from npconv.algorithms.indirect import places
+from npconv.memory import whole_lines
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
 _PANELS_NBYTES = 1 << 17  # of panels held at once
-_LINE = 64
 
 
 @lru_cache(maxsize=1024)
@@ -106,7 +106,7 @@ def _template(
         kernels.Sizes(problem.pixels, channels, outputs, held),
         kernels.Limits(*map(float, limits)), grid, each,
     )  # fmt: skip
-    entry = kernels.CONVOLVE[problem.compute_dtype.char]
+    entry = kernels.convolve[problem.compute_dtype.char]
     return Template(entry, words(layer), grid.items, each)
 
 
@@ -140,4 +140,4 @@ def _held(problem: ConvProblem, block: int, nbytes: int) -> int:
 def _scratch_nbytes(problem: ConvProblem, rows: int, block: int, held: int) -> int:
     """Return the bytes of a thread: addresses, biases, a tile of outputs, and panels."""
     elements = block * (rows + held * problem.group_channels)
-    return -(-(elements * problem.itemsize + 8 * 4 * rows) // _LINE) * _LINE
+    return whole_lines(elements * problem.itemsize + 8 * 4 * rows)

@@ -10,6 +10,7 @@ import numpy as np
 from npconv import arrays, packing, relayout
 from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.indirect import places, pointwise
+from npconv.memory import whole_lines
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
@@ -17,7 +18,6 @@ _KEPT = 1 << 11  # positions along an axis whose offsets are remembered
 _HELD = 8  # tiles whose addresses are known at once
 _FEW = 16  # channels
 _STREAMED = 8 << 20  # bytes of out
-_LINE = 64
 
 
 def cost(problem: ConvProblem) -> Cost:
@@ -166,7 +166,7 @@ def _template(
         record.Windows(out_size, kernel_size, stride, dilation, merged),
         sizes, record.Limits(*map(float, limits)), grid, each,
     )  # fmt: skip
-    entry = direct.CONVOLVE[problem.compute_dtype.char]
+    entry = direct.convolve[problem.compute_dtype.char]
     made = Template(entry, words(layer), grid.items, each, (offsets, zeros))
     return made, _vector(problem, out_strides)
 
@@ -202,7 +202,7 @@ def _scratch_nbytes(problem: ConvProblem, rows: int, block: int, merged: int, he
     patches = held * rows * problem.terms if merged > 1 else 0
     elements = (rows + 1) * block + patches
     entries = (held * (problem.taps // merged + 1) + 1) * rows
-    return -(-(elements * problem.itemsize + 8 * entries) // _LINE) * _LINE
+    return whole_lines(elements * problem.itemsize + 8 * entries)
 
 
 def _packed_nbytes(problem: ConvProblem) -> int:

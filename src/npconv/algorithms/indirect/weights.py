@@ -10,6 +10,7 @@ import numpy as np
 from npconv import arrays, packing, relayout
 from npconv.algorithms.contract import Cost
 from npconv.algorithms.indirect import places
+from npconv.memory import whole_lines
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
@@ -20,7 +21,6 @@ _LINES_NBYTES = 1 << 17  # of whole lines of grad_out, where they are read in pl
 _ADDED_NBYTES = 1 << 16  # of sums for a thread to add up
 _ADDS = 16
 _KEPT = 1 << 10  # taps, up to which it is remembered where they lie
-_LINE = 64  # bytes of a cache line
 
 
 def weight_grad_cost(problem: ConvProblem) -> Cost:
@@ -139,7 +139,7 @@ def _cut(problem: ConvProblem, block: int, rows: int, limits: _Limits) -> _Cut:
     items[axis] = -(-length // min(shares, length))
     number = -(-length // items[axis])
     panels = gathers * blocks * held * problem.out_size[-1]
-    each = _up((1 + panels) * row + 8 * (held + 1) * rows)
+    each = whole_lines((1 + panels) * row + 8 * (held + 1) * rows)
     sums = number if gathers else 1
     added = (sums - 1) * problem.groups * tiles * rows * blocks * row
     return _Cut(
@@ -172,12 +172,12 @@ def _work(
         grid.items, cut.each,
     )  # fmt: skip
     letter = problem.compute_dtype.char
-    made = Template(kernels.ACCUMULATE[letter], words(layer), cut.most, cut.each, taps)
+    made = Template(kernels.accumulate[letter], words(layer), cut.most, cut.each, taps)
     if not cut.adds:
         return made, None
     elements = cut.tiles * cut.rows * cut.blocks * cut.block
     total = kernels.Total(0, problem.groups, cut.sums, elements, cut.adds)
-    return made, Template(kernels.ADD[letter], words(total), cut.adds)
+    return made, Template(kernels.add_up[letter], words(total), cut.adds)
 
 
 def _whole_blocks(problem: ConvProblem, grad_out: np.ndarray, outputs: int) -> np.ndarray:
@@ -190,7 +190,3 @@ def _whole_blocks(problem: ConvProblem, grad_out: np.ndarray, outputs: int) -> n
     split = grad_out.reshape(*pixels, problem.groups, problem.group_outputs)
     whole[..., : problem.group_outputs] = np.moveaxis(split, -2, 0)
     return whole.reshape(shape)
-
-
-def _up(nbytes: int) -> int:
-    return -(-nbytes // _LINE) * _LINE

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from npconv import arrays, tiling
 from npconv.kernels import toom
+from npconv.memory import LINE, whole_lines
 from npconv.problem import ConvProblem
 
 _WORKSPACE = 1 << 20  # bytes of a thread's block of transformed tiles
@@ -16,7 +17,6 @@ _SHARED = 6 << 20  # of all the tiles, where they are transformed first
 _PARTIAL = 10 << 20  # of sums over shares of the tiles
 _PANEL = 1 << 19  # of a thread's sums, where all the tiles are transformed first
 _SHARES = 8
-LINE = 64  # bytes of a cache line
 _LEAST = 16  # tiles of a block, that the sums need not be read for fewer
 # Time of an element in a plane of a transformed tile, and of one in sums that are added, in flops.
 _TRANSFORM, _ADD = 32, 50
@@ -70,27 +70,26 @@ class Cut(NamedTuple):
 
     @property
     def lengths(self) -> list[int]:
-        """Bytes of a thread's scratch, in the order of a Desk's fields behind three more.
+        """Bytes of a thread's scratch: of each array of a Room, in their order."""
+        from npconv.kernels.simd import MACHINE
 
-        Transformed x and grad_out, sums; a patch, the middle, zeros, addresses.
-        """
         high, wide = (toom.ROWS[i] for i in self.rows)
-        between = max(high.span * wide.span, high.taps * (wide.span + wide.taps))
-        apart = not self.whole
+        apart, vector = not self.whole, MACHINE.vector_nbytes
         return [
             apart * self.planes * self.plane_nbytes(self.channels),
             apart * self.planes * self.plane_nbytes(self.outputs),
             (self.shares == 1 or self.whole) * self.planes * self.sums_plane,
             high.span * wide.span * self.patched * self.itemsize,
-            between * self.block * self.itemsize,
+            high.taps * wide.taps * vector,
             self.block * self.itemsize,
+            vector,
             2 * self.entries * 8,
         ]
 
     @property
     def thread_nbytes(self) -> int:
         """Bytes that each thread holds."""
-        return sum(up(length, LINE) for length in self.lengths)
+        return sum(map(whole_lines, self.lengths))
 
 
 def up(count: int, step: int) -> int:

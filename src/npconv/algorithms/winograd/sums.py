@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from npconv import relayout, tiling
+from npconv import relayout, spare, tiling
 from npconv.algorithms.contract import NOTHING, Cost, Ending
+from npconv.algorithms.winograd.layer import layer, tables_nbytes
 from npconv.algorithms.winograd.places import waiting, where
-from npconv.algorithms.winograd.rooms import LINE, line
+from npconv.memory import LINE
 from npconv.problem import ConvProblem
 from npconv.templates import Template, bits
 from npconv.threads import forget_when_changed
@@ -53,8 +54,9 @@ def cost(problem: ConvProblem) -> Cost:
         shared += problem.groups * work.weight_nbytes
     moved = 2 * sum(relayout.copied_nbytes(problem)) + 6 * problem.groups * work.weight_nbytes
     moved += passed
-    count = work.items * problem.groups
-    workspace = held + tiling.tables_nbytes(piece, work) + shared
+    # A thread that transforms the weight holds no more than one that takes columns.
+    count = max(work.items, -(-work.blocks // _packed_at_once(work))) * problem.groups
+    workspace = held + tables_nbytes(piece, work) + shared
     steps = 20 + 20 * problem.batch / max(piece.batch, 1)
     each = work.thread_nbytes
     return Cost(flops, moved, workspace + each, steps, each=each, helpers=count - 1)
@@ -64,8 +66,8 @@ def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
     """Return the weight transformed: (groups, blocks, planes, taps, channels, block), as bytes."""
     work = tiling.cut(problem)
     weight = _as_computed(problem, weight)
-    packed = np.empty(problem.groups * work.weight_nbytes + LINE, np.uint8)
-    call = 0, 0, line(packed), 0, 0, *_NO_LIMITS
+    packed = spare.room(problem.groups * work.weight_nbytes)
+    call = 0, 0, packed.ctypes.data, 0, 0, *_NO_LIMITS
     _packing(problem, work).run(*call, *_lies(problem, weight))
     return packed
 
@@ -128,7 +130,7 @@ def _steps(
     if steps is None:
         work = tiling.cut(problem, planned, fresh)
         steps = _new_steps(problem, work, x.strides, out.strides, aligned)
-        if tiling.tables_nbytes(problem, work) <= _KEPT:
+        if tables_nbytes(problem, work) <= _KEPT:
             if len(_kept_steps) >= _MOST_KEPT:
                 _kept_steps.clear()
             _kept_steps[key] = steps
@@ -140,7 +142,7 @@ def _by_tiles(
 ) -> bool:
     """Let each thread take blocks of columns through all three steps."""
     added = _added(steps, ending)
-    places = x.ctypes.data, out.ctypes.data, line(packed), 0, added.ctypes.data
+    places = x.ctypes.data, out.ctypes.data, packed.ctypes.data, 0, added.ctypes.data
     return _finite(steps.convolve.run(*places, *_limits(ending)))
 
 
@@ -152,13 +154,13 @@ def _by_outputs(
     A transformed weight is bytes; another one, larger than any cache here, need never be whole.
     """
     assert steps.gather is not None
-    values = np.empty(steps.shared + LINE, np.uint8)
-    steps.gather.run(x.ctypes.data, 0, 0, line(values))
+    values = spare.room(steps.shared)
+    steps.gather.run(x.ctypes.data, 0, 0, values.ctypes.data)
     added, limits = _added(steps, ending), _limits(ending)
     if weight.dtype == np.uint8:
-        places = 0, out.ctypes.data, line(weight), line(values), added.ctypes.data
+        places = 0, out.ctypes.data, weight.ctypes.data, values.ctypes.data, added.ctypes.data
         return _finite(steps.convolve.run(*places, *limits))
-    places = 0, out.ctypes.data, 0, line(values), added.ctypes.data
+    places = 0, out.ctypes.data, 0, values.ctypes.data, added.ctypes.data
     lies = _lies(steps.problem, weight)
     return _finite(steps.convolve.run(*places, *(limits or _NO_LIMITS), *lies))
 
@@ -186,12 +188,13 @@ def _new_steps(
     streams = large and aligned and not any(step % LINE for step in rows)
     grid = Grid(problem.groups, work.columns, work.blocks, 1, work.item_columns, work.item_blocks)
     letter = problem.compute_dtype.char
-    entry = (kernels.MULTIPLY if work.whole else kernels.CONVOLVE)[letter]
+    entry = (kernels.multiply_part if work.whole else kernels.convolve)[letter]
     template = _template(entry, problem, work, places, grid, work.room(work.whole), streams)
     gather = None
     if work.whole:
         grid = Grid(problem.groups, work.columns, 1, 1, -(-work.columns // _SHARES), 1)
-        gather = _template(kernels.GATHER[letter], problem, work, places, grid, work.room(False))
+        entry, room = kernels.gather_part[letter], work.room(False)
+        gather = _template(entry, problem, work, places, grid, room)
     zeros = np.zeros((problem.groups, work.blocks * work.block), problem.compute_dtype)
     zeros.flags.writeable = False
     shared = problem.groups * work.whole * work.shared_nbytes
@@ -209,8 +212,8 @@ def _template(
 ) -> Template:
     from npconv.kernels.fields import words
 
-    layer, tables = tiling.layer(problem, work, places, grid, room, streams)
-    return Template(entry, words(layer), grid.items, room.nbytes, tables)
+    made, tables = layer(problem, work, places, grid, room, streams)
+    return Template(entry, words(made), grid.items, room.nbytes, tables)
 
 
 def _added(steps: _Steps, ending: Ending) -> np.ndarray:
@@ -223,18 +226,23 @@ def _added(steps: _Steps, ending: Ending) -> np.ndarray:
     return added
 
 
+def _packed_at_once(work: Work) -> int:
+    """Return how many blocks of the weight an item transforms."""
+    shares = max(min(work.weight_nbytes >> 18, work.blocks, _SHARES), 1)
+    return -(-work.blocks // shares)
+
+
 @lru_cache(maxsize=128)
 def _packing(problem: ConvProblem, work: Work) -> Template:
     """Return the template of what transforms the weight."""
     from npconv.kernels import winograd_weights as kernels
     from npconv.kernels.fields import Grid
 
-    shares = max(min(work.weight_nbytes >> 18, work.blocks, _SHARES), 1)
-    grid = Grid(problem.groups, 1, work.blocks, 1, 1, -(-work.blocks // shares))
+    grid = Grid(problem.groups, 1, work.blocks, 1, 1, _packed_at_once(work))
     nowhere = where((0,) * (problem.ndim + 2), 0)
     room = work.room(True)
     room = room._replace(transform=0, nbytes=room.nbytes - room.transform)
-    entry = kernels.PACK[problem.compute_dtype.char]
+    entry = kernels.pack[problem.compute_dtype.char]
     return _template(entry, problem, work, (nowhere, nowhere), grid, room)
 
 

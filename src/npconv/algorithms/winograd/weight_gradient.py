@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from npconv import compiler, relayout
+from npconv import compiler, relayout, spare
 from npconv.algorithms.contract import Cost
 from npconv.algorithms.winograd import gradient_cut
-from npconv.algorithms.winograd.gradient_cut import Cut
-from npconv.algorithms.winograd.gradient_layer import items, parts, tables_nbytes, template
-from npconv.algorithms.winograd.rooms import LINE, line
+from npconv.algorithms.winograd.gradient_layer import (
+    Steps,
+    items,
+    shared_nbytes,
+    steps,
+    tables_nbytes,
+)
+from npconv.memory import LINE
 from npconv.problem import ConvProblem
-from npconv.threads import share, sharers
-
-if TYPE_CHECKING:
-    from npconv.kernels.winograd_gradient_record import Template
 
 _LITTLE = 1 << 20  # multiply-adds
 _COMPILING = 2e6  # steps
@@ -39,7 +40,7 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
     if problem.macs < _LITTLE and not compiler.ready("winograd_gradient"):
         return Cost(2 * problem.macs, 0, copied + _little_nbytes(problem), _COMPILING)
     work = gradient_cut.cut(problem)
-    shared = _shared_nbytes(problem, work)
+    shared = shared_nbytes(problem, work)
     taps = problem.taps // math.prod(problem.kernel_size[-2:])
     runs = problem.groups * taps
     result = math.prod(problem.weight_shape) * problem.itemsize
@@ -53,88 +54,41 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
     return Cost(flops, moved, workspace + each, 60 + 20 * runs, each=each, helpers=helpers)
 
 
-def weight_grad(
-    problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
-) -> bool | None:
-    """Write out, one tap of the depth and one group after the other.
+def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray) -> bool:
+    """Write out, one tap of the depth and one group after the other; return whether it is finite.
 
     Depths that lie in the padding are passed over.  A NaN of grad_out that meets only those zeros
     is not in out, where the direct sum has it: False says that there may be one.
     """
+    from npconv.kernels.winograd_gradient_layer import FINITE
+
     work = gradient_cut.cut(problem)
     x, grad_out = relayout.dense(problem, x), relayout.dense(problem, grad_out)
     result = out
     if out.dtype != problem.compute_dtype or not out.flags.aligned:
         result = np.empty(out.shape, problem.compute_dtype)
-    key = problem, work, x.strides, grad_out.strides, result.strides
+    aligned = result.ctypes.data % LINE == 0
+    key = problem, work, x.strides, grad_out.strides, result.strides, aligned
     small = tables_nbytes(problem, work) <= _KEPT
-    made, empty = _kept_template(*key) if small else template(*key)
-    for tap in empty:
+    made = (_kept_steps if small else steps)(*key)
+    for tap in made.empty:
         result[tap] = 0
-    if made.runs:
-        threads = sharers(made.most)
-        scratch = np.empty(threads * made.scratch_nbytes + LINE, np.uint8)
-        places = line(scratch), x.ctypes.data, grad_out.ctypes.data, result.ctypes.data
-        run = _whole if work.whole else _by_parts
-        run(problem, work, made, made.record(*places), threads)
+    shared = spare.room(made.shared)
+    places = x.ctypes.data, grad_out.ctypes.data, result.ctypes.data, shared.ctypes.data
+    finite = True
+    for run in range(min(made.runs, 1) if made.joined else made.runs):
+        for step in made.steps:
+            finite &= step.run(*places, run).item(FINITE) != 0
     if result is not out:
         out[...] = result
-    if problem.ndim < 3 or np.isfinite(grad_out.sum()) or np.isfinite(grad_out).all():
-        return None
-    return False
+    if problem.ndim < 3:
+        return finite
+    return finite and bool(np.isfinite(grad_out.sum()) or np.isfinite(grad_out).all())
 
 
 @lru_cache(maxsize=64)
-def _kept_template(*key: Any) -> tuple[Template, tuple[int, ...]]:
-    return template(*key)
-
-
-def _whole(
-    problem: ConvProblem, work: Cut, made: Template, record: np.ndarray, threads: int
-) -> None:
-    """Transform all the tiles of a run, then share out the products by channels and outputs."""
-    from npconv.kernels import winograd_gradient as kernels
-    from npconv.kernels.winograd_gradient_record import hold_planes
-
-    letter = problem.compute_dtype.char
-    memory = np.empty(_shared_nbytes(problem, work) + LINE, np.uint8)
-    values = line(memory)
-    grads = values + work.planes * work.plane_nbytes(problem.group_channels)
-    hold_planes(
-        record,
-        (values, work.plane_nbytes(problem.group_channels)),
-        (grads, work.plane_nbytes(problem.group_outputs)),
-    )
-    for i, (count, _) in enumerate(made.runs):
-        share(kernels.GATHER[letter], record[i : i + 1], made.gathers, threads)
-        share(kernels.MULTIPLY[letter], record[i : i + 1], count, threads)
-
-
-def _by_parts(
-    problem: ConvProblem, work: Cut, made: Template, record: np.ndarray, threads: int
-) -> None:
-    """Take parts of the tiles, channels and outputs through everything; add up what is shared."""
-    from npconv.kernels import winograd_gradient as kernels
-    from npconv.kernels.winograd_gradient_record import hold_sums
-
-    letter = problem.compute_dtype.char
-    if made.joined:
-        share(kernels.ACCUMULATE[letter], record, made.joined, threads)
-        return
-    memory = np.empty(made.partial_nbytes + LINE, np.uint8)
-    hold_sums(record, line(memory))
-    for i, (count, pieces) in enumerate(made.runs):
-        share(kernels.ACCUMULATE[letter], record[i : i + 1], count, threads)
-        share(kernels.ADD[letter], record[i : i + 1], pieces, threads)
-
-
-def _shared_nbytes(problem: ConvProblem, work: Cut) -> int:
-    """Return the bytes that the threads share: transformed tiles, or sums over shares of them."""
-    if work.whole:
-        planes = work.plane_nbytes(problem.group_channels), work.plane_nbytes(problem.group_outputs)
-        return work.planes * sum(planes)
-    count = len(parts(problem, work, work.tiles))
-    return (work.shares > 1) * count * work.planes * work.sums_plane
+def _kept_steps(*key: Any) -> Steps:
+    return steps(*key)
 
 
 def _little_nbytes(problem: ConvProblem) -> int:

@@ -1,0 +1,224 @@
+"""Memory of large arrays that are gone, kept for the next ones.
+
+A block of 32 MiB or more is more than malloc keeps: it comes from the system at each call, and goes
+back.  The system clears its pages as they are first written to, which takes longer than writing
+them: half of the time of a call whose result is 100 MB and whose sums are few.  Here the block of
+an array that is gone stays mapped, marked as memory that the system may take (MADV_FREE, 0.1 ms).
+As long as it has not, the next array is written without a fault.
+
+What that adds to the memory a process holds is bounded twice.  Blocks in use and blocks that wait
+are together no more than what was asked for at once before: the most that results and scratch of
+this size ever hold is what it would be without this room, but for what it takes to fill the last
+huge page of each.  And no more than `_MOST` waits.  That much may be seen in a process's resident
+size between calls; where memory is short the system takes it before anything else of the process.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npconv.memory import LINE, physical_memory
+
+LARGE = 32 << 20  # bytes: glibc's malloc keeps what is smaller
+_HUGE = 2 << 20  # bytes of a huge page: whole ones are placed at its multiples
+_MOST = min(512 << 20, physical_memory() // 16)  # bytes that wait
+_FIT = 2  # a block's bytes to those asked for, at most
+# Only Linux has been measured; elsewhere malloc may well keep such blocks by itself.
+_KEEPS = sys.platform == "linux" and hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MADV_HUGEPAGE")
+
+
+def room(nbytes: int) -> np.ndarray:
+    """Return new bytes, with nothing in particular in them, from the begin of a cache line on.
+
+    While tracemalloc traces they are NumPy's own, so that it sees them.
+
+    Examples
+    --------
+    >>> from npconv.spare import room
+    >>> room(100).shape
+    (100,)
+    """
+    lent = _lend(nbytes) if nbytes >= LARGE and _KEEPS and not _traced() else None
+    if lent is not None:
+        return np.asarray(lent)
+    memory = np.empty(nbytes + LINE, np.uint8)
+    begin = -memory.ctypes.data % LINE
+    return memory[begin : begin + nbytes]
+
+
+def release_memory() -> int:
+    """Give memory that waits for later results back to the system.
+
+    npconv keeps the memory of results and scratch of 32 MiB or more that are gone, so that the next
+    call writes its own without page faults.
+
+    Returns
+    -------
+    int
+        How many bytes that was.
+
+    Notes
+    -----
+    Results that are still referred to stay as they are.  There is seldom a need to call it: what
+    waits is 512 MiB at most, or a sixteenth of all memory where that is less; it is never more than
+    was in use at once before; and the system takes it by itself where memory is short.  Linux only:
+    elsewhere nothing is kept.
+
+    Examples
+    --------
+    >>> import npconv
+    >>> npconv.release_memory() >= 0
+    True
+    >>> npconv.release_memory()
+    0
+    """
+    return _drop_to(0)
+
+
+class _Block(NamedTuple):
+    """Memory of the system's: its mapping, and that as bytes; it ends with the last of them."""
+
+    mapping: mmap.mmap
+    whole: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.mapping)
+
+
+class _Lent(NamedTuple):
+    """What is known of a block in use: how many bytes were asked for, and how many it holds.
+
+    Those behind what was asked for are held where they were written to before.
+    """
+
+    mapping: weakref.ref[mmap.mmap]
+    asked: int
+    held: int
+
+
+# Both by their mappings' id, the oldest first.  There is no lock: finalizers, signals' handlers and
+# forks come at any time, within any line here.  A block belongs to whoever pops it, what is looked
+# through is a copy, and that sums of bytes are late by a block is all that others can do.
+_waiting: dict[int, _Block] = {}
+_lent: dict[int, _Lent] = {}
+
+
+class _Most:
+    """The most bytes that were asked for and in use at once."""
+
+    nbytes = 0
+
+
+def _lend(nbytes: int) -> _Loan | None:
+    """Return a block that waits, or a new one; None where the system gives none."""
+    size = -(-nbytes // _HUGE) * _HUGE
+    block = _fitting(size) or _new(size)
+    if block is None:
+        return None
+    _lent[id(block.mapping)] = _Lent(weakref.ref(block.mapping), size, block.nbytes)
+    _Most.nbytes = max(_Most.nbytes, _in_use()[0])
+    return _Loan(block, nbytes)
+
+
+def _fitting(size: int) -> _Block | None:
+    """Return the smallest block of those that wait and can serve."""
+    fitting = [b for b in _waiting.copy().values() if size <= b.nbytes <= _FIT * size]
+    for block in sorted(fitting, key=lambda b: b.nbytes):
+        if _waiting.pop(id(block.mapping), None) is not None:
+            return block
+    return None
+
+
+def _new(size: int) -> _Block | None:
+    """Return a new block, for which others made way."""
+    asked, held = _in_use()
+    most = max(_Most.nbytes, asked + size)
+    _drop_to(max(most - held - size, 0))
+    if held + size > most:
+        _trim()
+    try:
+        mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError, ValueError):
+        return None
+    with suppress(OSError):  # of a system without huge pages
+        mapping.madvise(mmap.MADV_HUGEPAGE)
+    return _Block(mapping, np.frombuffer(mapping, np.uint8))
+
+
+def _take_back(block: _Block) -> None:
+    """Let a block wait for the next array, if all of it is there."""
+    lent = _lent.pop(id(block.mapping), None)
+    if lent is None or lent.held < block.nbytes or block.nbytes > _MOST:
+        return
+    with suppress(OSError):  # of a system older than MADV_FREE, or pages that are locked
+        block.mapping.madvise(mmap.MADV_FREE)
+        _waiting[id(block.mapping)] = block
+        _drop_to(_MOST)
+
+
+def _drop_to(nbytes: int) -> int:
+    """Let the oldest go until no more than this waits; return how many bytes went."""
+    blocks = _waiting.copy()
+    waiting = sum(block.nbytes for block in blocks.values())
+    dropped = 0
+    for key, block in blocks.items():
+        if waiting - dropped <= nbytes:
+            break
+        dropped += block.nbytes
+        _waiting.pop(key, None)
+    return dropped
+
+
+def _trim() -> None:
+    """Give what was not asked for of blocks in use back to the system."""
+    for key, lent in _lent.copy().items():
+        mapping = lent.mapping()  # as long as it is here, the key is its own
+        if mapping is None or lent.held == lent.asked:
+            continue
+        now = _lent.pop(key, None)  # who takes the block back meanwhile finds none, and drops it
+        if now is not None:
+            if now.held > now.asked:
+                with suppress(OSError):  # of pages that are locked
+                    mapping.madvise(mmap.MADV_DONTNEED, now.asked)
+            _lent[key] = now._replace(held=now.asked)
+
+
+def _in_use() -> tuple[int, int]:
+    """Return the bytes that were asked for and are in use, and those that their blocks hold."""
+    in_use = [lent for lent in _lent.copy().values() if lent.mapping() is not None]
+    return sum(lent.asked for lent in in_use), sum(lent.held for lent in in_use)
+
+
+def _traced() -> bool:
+    tracing = sys.modules.get("tracemalloc")
+    return tracing is not None and tracing.is_tracing()
+
+
+class _Loan:
+    """A block in use: what its array is based on, and with it all views of that."""
+
+    __slots__ = ("__array_interface__", "_block")
+
+    def __init__(self, block: _Block, nbytes: int) -> None:
+        self._block = block
+        self.__array_interface__: dict[str, Any] = {
+            **block.whole.__array_interface__,
+            "shape": (nbytes,),
+        }
+
+    # Bound here: where the interpreter ends, this module may have lost its names already.
+    def __del__(
+        self,
+        ending: Callable[[], bool] = sys.is_finalizing,
+        take_back: Callable[[_Block], None] = _take_back,
+    ) -> None:
+        if not ending():
+            take_back(self._block)
