@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from npconv import adjoints
+from npconv import adjoints, spare
 from npconv.algorithms import ALGORITHMS
 from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.problem import (
@@ -138,7 +138,7 @@ def _phases(
 ) -> bool | None:
     if merged := _merged(problem, name):
         kernel = adjoints.merged_weight(merged, weight)
-        result = np.empty(merged.problem.out_shape, problem.compute_dtype)
+        result = spare.empty(merged.problem.out_shape, problem.compute_dtype)
         found = ALGORITHMS[name].forward(merged.problem, grad_out, kernel, result)
         adjoints.spread_channels(merged, result, out)
         return found

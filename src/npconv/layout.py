@@ -159,10 +159,7 @@ def new(lies: Lying, dtype: np.dtype) -> np.ndarray:
     """
     shape, turn = lies
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < _LARGE:
-        array = np.empty(shape, dtype)
-    else:
-        array = np.ndarray(shape, dtype, spare.room(nbytes))
+    array = np.empty(shape, dtype) if nbytes < _LARGE else spare.empty(shape, dtype)
     return array if turn is None else array.transpose(turn)
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from npconv import spare
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
@@ -25,7 +26,7 @@ def pack(problem: ConvProblem, block: int, weight: np.ndarray) -> np.ndarray:
         weight = weight.copy()
     find = _template if problem.taps <= _KEPT else _template.__wrapped__
     shape, template = find(problem, block, weight.strides, _WORTH)
-    packed = np.empty(shape, problem.compute_dtype)
+    packed = spare.empty(shape, problem.compute_dtype)
     template.run(weight.ctypes.data, packed.ctypes.data)
     return packed
 

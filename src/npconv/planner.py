@@ -41,15 +41,15 @@ class Rate(NamedTuple):
 # ratios matter to a choice.
 _RATES = {
     "naive": Rate(1e12, 10e9, 2e-6),
-    "taps": Rate(128e9, 59e9, 1.3e-6),
+    "taps": Rate(90e9, 60e9, 1.3e-6),
     "im2col_loop": Rate(150e9, 7.7e9, 4e-7),
     "im2col_index": Rate(140e9, 14.5e9, 2e-6),
-    "im2col_view": Rate(147e9, 26.7e9, 8.6e-7),
+    "im2col_view": Rate(110e9, 30e9, 8e-7),
     "im2col_tiled": Rate(109e9, 26e9, 5.8e-7),
-    "toeplitz": Rate(270e9, 160e9, 1.5e-5),
+    "toeplitz": Rate(270e9, 155e9, 1.8e-5),
     "small": Rate(1.85e9, 10e9, 1e-6),
-    "indirect": Rate(245e9, 26e9, 1e-6),
-    "winograd": Rate(218e9, 61e9, 1.3e-6),
+    "indirect": Rate(241e9, 26e9, 7.4e-7),
+    "winograd": Rate(194e9, 108e9, 1.3e-6),
     "fft": Rate(150e9, 12.7e9, 1.5e-6),
 }
 

@@ -35,8 +35,8 @@ def pieces(
     """
     here, there = lies_well(problem, x), lies_well(problem, out)
     images = problem.batch if here and there else _images(problem, _PIECE_NBYTES)
-    dense = None if here else _empty((images, *x.shape[1:]), problem.compute_dtype)
-    target = None if there else _empty((images, *out.shape[1:]), problem.compute_dtype)
+    dense = None if here else spare.empty((images, *x.shape[1:]), problem.compute_dtype)
+    target = None if there else spare.empty((images, *out.shape[1:]), problem.compute_dtype)
     for first in range(0, problem.batch, images):
         piece, given, wanted = problem, x, out
         if images < problem.batch:
@@ -49,11 +49,6 @@ def pieces(
         yield piece, source, goal
         if target is not None:
             copy(goal, wanted, out.nbytes >= _STREAMED)
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return a new array whose first element begins a cache line."""
-    return np.ndarray(shape, dtype, spare.room(math.prod(shape) * dtype.itemsize))
 
 
 def splits(problem: ConvProblem, x: np.ndarray, out: np.ndarray) -> bool:
@@ -84,7 +79,7 @@ def dense(problem: ConvProblem, array: np.ndarray) -> np.ndarray:
     """Return an array with its channels side by side, in the compute dtype: itself if it is so."""
     if lies_well(problem, array):
         return array
-    made = _empty(array.shape, problem.compute_dtype)
+    made = spare.empty(array.shape, problem.compute_dtype)
     copy(array, made)
     return made
 

@@ -1,10 +1,11 @@
 """Memory of large arrays that are gone, kept for the next ones.
 
 A block of 32 MiB or more is more than malloc keeps: it comes from the system at each call, and goes
-back.  The system clears its pages as they are first written to, which takes longer than writing
-them: half of the time of a call whose result is 100 MB and whose sums are few.  Here the block of
-an array that is gone stays mapped, marked as memory that the system may take (MADV_FREE, 0.1 ms).
-As long as it has not, the next array is written without a fault.
+back.  Of smaller ones malloc keeps as much as it happens to: a call that takes three of 12 MB, one
+after the other, may have all of them mapped anew.  The system clears pages as they are first
+written to, which takes longer than writing them, and longer than many a convolution.  Here the
+block of an array that is gone stays mapped, marked as memory that the system may take (MADV_FREE,
+0.1 ms for 100 MB).  As long as it has not, the next array is written without a fault.
 
 What that adds to the memory a process holds is bounded twice.  Blocks in use and blocks that wait
 are together no more than what was asked for at once before: the most that results and scratch of
@@ -15,6 +16,7 @@ size between calls; where memory is short the system takes it before anything el
 
 from __future__ import annotations
 
+import math
 import mmap
 import sys
 import weakref
@@ -26,7 +28,7 @@ import numpy as np
 
 from npconv.memory import LINE, physical_memory
 
-LARGE = 32 << 20  # bytes: glibc's malloc keeps what is smaller
+LARGE = 4 << 20  # bytes: where NumPy, too, begins to ask for huge pages
 _HUGE = 2 << 20  # bytes of a huge page: whole ones are placed at its multiples
 _MOST = min(512 << 20, physical_memory() // 16)  # bytes that wait
 _FIT = 2  # a block's bytes to those asked for, at most
@@ -53,10 +55,23 @@ def room(nbytes: int) -> np.ndarray:
     return memory[begin : begin + nbytes]
 
 
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return a new array in such memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from npconv.spare import empty
+    >>> empty((3, 5), np.dtype("f4")).shape
+    (3, 5)
+    """
+    return np.ndarray(shape, dtype, room(math.prod(shape) * dtype.itemsize))
+
+
 def release_memory() -> int:
     """Give memory that waits for later results back to the system.
 
-    npconv keeps the memory of results and scratch of 32 MiB or more that are gone, so that the next
+    npconv keeps the memory of results and scratch of 4 MiB or more that are gone, so that the next
     call writes its own without page faults.
 
     Returns

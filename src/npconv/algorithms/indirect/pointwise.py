@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from npconv import arrays, relayout
+from npconv import arrays, relayout, spare
 from npconv.algorithms.contract import Cost, Ending
 from npconv.algorithms.indirect import places
 from npconv.memory import whole_lines
@@ -127,7 +127,8 @@ def _in_planes(shape: tuple[int, ...], strides: tuple[int, ...], step: int) -> b
 
 def _planes(problem: ConvProblem, shape: tuple[int, ...]) -> np.ndarray:
     """Return a new canonical array that lies in planes."""
-    return np.moveaxis(np.empty((shape[0], shape[-1], *shape[1:-1]), problem.compute_dtype), 1, -1)
+    planes = spare.empty((shape[0], shape[-1], *shape[1:-1]), problem.compute_dtype)
+    return np.moveaxis(planes, 1, -1)
 
 
 def _held(problem: ConvProblem, block: int, nbytes: int) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npconv import arrays, packing, relayout
+from npconv import arrays, packing, relayout, spare
 from npconv.algorithms.contract import Cost
 from npconv.algorithms.indirect import places
 from npconv.memory import whole_lines
@@ -60,7 +60,7 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
     cut = _cut(problem, places.block(problem), places.rows(problem), _limits())
     shape = problem.groups, cut.sums, cut.tiles * cut.rows, cut.blocks * cut.block
     grads = dense if cut.gathers else _whole_blocks(problem, dense, shape[-1])
-    sums = np.empty(shape, problem.compute_dtype)
+    sums = spare.empty(shape, problem.compute_dtype)
     find = _work if problem.taps <= _KEPT else _work.__wrapped__
     accumulate, add = find(problem, cut, padded.strides, grads.strides)
     accumulate.run(padded.ctypes.data, grads.ctypes.data, sums.ctypes.data)

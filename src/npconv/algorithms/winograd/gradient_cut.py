@@ -19,7 +19,7 @@ _PANEL = 1 << 19  # of a thread's sums, where all the tiles are transformed firs
 _SHARES = 8
 _LEAST = 16  # tiles of a block, that the sums need not be read for fewer
 # Time of an element in a plane of a transformed tile, and of one in sums that are added, in flops.
-_TRANSFORM, _ADD = 32, 50
+_TRANSFORM, _ADD = 16, 20
 
 
 class Cut(NamedTuple):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SHARES = 16
 _STREAMED = 4 << 20  # bytes of out
+_STORED = 8  # products of a sum that take as long as it takes to store it
 _KEPT = 1 << 15  # bytes of tables that are kept between calls
 _MOST_KEPT = 128
 _NO_LIMITS = bits(-math.inf), bits(math.inf)
@@ -44,7 +45,8 @@ def cost(problem: ConvProblem) -> Cost:
         held += math.prod(problem.weight_shape) * problem.itemsize
     outputs = work.blocks * work.block
     products = tiling.products(problem, work.rows) * problem.groups
-    flops = 2 * products * tiling.depth_axis(problem).taps * problem.group_channels * outputs
+    length = tiling.depth_axis(problem).taps * problem.group_channels
+    flops = 2 * products * (length + _STORED) * outputs
     lanes = work.block // 2
     wide = -(-problem.group_channels // lanes) * lanes + outputs
     # Each transform writes what the next step reads, whole vectors of them.
