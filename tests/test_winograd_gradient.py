@@ -148,6 +148,22 @@ def test_small_integers_come_out_exact(shape, name):
 
 
 @pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [15, 16, 17, 45])
+def test_taps_side_by_side_in_the_result(channels, dtype, name):
+    made = problem((2, 9, 8, channels), (3, 3, channels, 70), dtype, padding=1)
+    grad_out, x = whole_numbers(made, channels)
+    direct = want(made, grad_out, x)
+    for at_end in (False, True):
+        for axes in ((3, 2, 0, 1), (3, 2, 1, 0), (2, 3, 0, 1)):
+            shape = tuple(made.weight_shape[a] for a in axes)
+            lies = guarded.Guarded(np.full(shape, np.nan, dtype), at_end)
+            with cut_as(name):
+                winograd.weight_grad(made, grad_out, x, lies.array.transpose(np.argsort(axes)))
+            np.testing.assert_array_equal(lies.array, direct.transpose(axes))
+
+
+@pytest.mark.parametrize("name", CUTS)
 def test_the_ways_of_cutting_are_what_they_are_called(name):
     made = problem((4, 20, 20, 100), (3, 3, 100, 130), padding=1)
     with cut_as(name):

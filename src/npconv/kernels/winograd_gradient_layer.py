@@ -107,7 +107,7 @@ class Room(NamedTuple):
     grads   the same of grad_out
     sums    (planes, rows, blocks, block)
     patch   a tile that an operand does not hold whole, (reads, reads, filled)
-    spare   (taps, taps) vectors, what grad_weight does not hold whole
+    spare   (a vector of channels, taps, taps, block), what grad_weight does not hold so
     zeros   a block
     seen    (vector) NaN after a result that is not finite
     table   addresses, twice as many as the rows of the sums

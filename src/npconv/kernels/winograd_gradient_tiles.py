@@ -13,6 +13,7 @@ from npconv.kernels import simd
 from npconv.kernels.ahead import LINE, expect
 from npconv.kernels.fields import read
 from npconv.kernels.inner import inner
+from npconv.kernels.planes import transpose
 from npconv.kernels.winograd_gradient_layer import VECTORS, Layer
 from npconv.kernels.winograd_transforms import ending, transform
 
@@ -129,26 +130,60 @@ def fold(record, sums, rows, outputs, target, room, zero):
     target: the address of the first one's.
     """
     layer = read(record, Layer)
-    size = simd.nbytes(zero)
-    lanes = simd.width(zero)
-    vector = lanes * size
-    block = VECTORS * lanes
+    goal, how, size = layer.target, layer.fold, simd.nbytes(zero)
+    block = VECTORS * simd.width(zero)
+    # All taps of a channel after those of the one before it.
+    close = goal.column == size and goal.row == how.wide_taps * size
+    close = close and goal.channel == how.high_taps * goal.row and rows >= simd.width(zero)
+    for first in range(0, outputs, block):
+        here = min(block, outputs - first)
+        given, write = sums + first * size, target + first * goal.output
+        if goal.output != size and close and here == block:
+            _fold_turned(record, given, rows, write, room, zero)
+        else:
+            _fold_block(record, given, rows, here, write, room, zero)
+
+
+@inner
+def _fold_block(record, sums, rows, here, target, room, zero):
+    """Transform `here` outputs of a block: whole vectors where they lie side by side."""
+    layer = read(record, Layer)
     goal, how, plane = layer.target, layer.fold, layer.room.sums_plane
-    spare, seen, zeros = (room + layer.room.spare, room + layer.room.seen,
-                          room + layer.room.zeros)  # fmt: skip
+    size, lanes = simd.nbytes(zero), simd.width(zero)
+    vector = lanes * size
+    spare, seen = room + layer.room.spare, room + layer.room.seen
+    zeros = room + layer.room.zeros
+    whole = here // lanes if goal.output == size else 0
     for c in range(rows):
-        for first in range(0, outputs, block):
-            here = min(block, outputs - first)
-            whole = here // lanes if goal.output == size else 0
-            given = sums + c * layer.room.sums_row + first * size
-            write = target + c * goal.channel + first * goal.output
-            if whole > 0:
-                ending(how.transform, whole, given, how.wide * plane, plane, write, goal.row,
-                       goal.column, seen, zeros, how.streams, -np.inf, np.inf)  # fmt: skip
-            for k in range(whole * lanes, here, lanes):
-                ending(how.transform, 1, given + k * size, how.wide * plane, plane, spare,
-                       how.wide_taps * vector, vector, seen, zeros, 0, -np.inf, np.inf)  # fmt: skip
-                _scatter(record, spare, min(lanes, here - k), write + k * goal.output, zero)
+        given, write = sums + c * layer.room.sums_row, target + c * goal.channel
+        if whole > 0:
+            ending(how.transform, whole, given, how.wide * plane, plane, write, goal.row,
+                   goal.column, seen, zeros, how.streams, -np.inf, np.inf)  # fmt: skip
+        for k in range(whole * lanes, here, lanes):
+            ending(how.transform, 1, given + k * size, how.wide * plane, plane, spare,
+                   how.wide_taps * vector, vector, seen, zeros, 0, -np.inf, np.inf)  # fmt: skip
+            _scatter(record, spare, min(lanes, here - k), write + k * goal.output, zero)
+
+
+@inner
+def _fold_turned(record, sums, rows, target, room, zero):
+    """Transform a block, a vector of channels at once, whose taps then lie side by side.
+
+    The last ones reach back over what was written.
+    """
+    layer = read(record, Layer)
+    goal, how, plane = layer.target, layer.fold, layer.room.sums_plane
+    size, lanes = simd.nbytes(zero), simd.width(zero)
+    block, taps = VECTORS * lanes, how.high_taps * how.wide_taps
+    row, spare = block * size, room + layer.room.spare
+    for begin in range(0, rows, lanes):
+        first = min(begin, rows - lanes)
+        for c in range(lanes):
+            ending(how.transform, VECTORS, sums + (first + c) * layer.room.sums_row,
+                   how.wide * plane, plane, spare + c * taps * row, how.wide_taps * row, row,
+                   room + layer.room.seen, room + layer.room.zeros, 0, -np.inf, np.inf)  # fmt: skip
+        transpose(spare, row, lanes * taps, block, target + first * goal.channel, goal.output,
+                  zero)  # fmt: skip
 
 
 @inner

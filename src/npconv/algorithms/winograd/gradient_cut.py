@@ -80,7 +80,7 @@ class Cut(NamedTuple):
             apart * self.planes * self.plane_nbytes(self.outputs),
             (self.shares == 1 or self.whole) * self.planes * self.sums_plane,
             high.span * wide.span * self.patched * self.itemsize,
-            high.taps * wide.taps * vector,
+            high.taps * wide.taps * self.block * vector,
             self.block * self.itemsize,
             vector,
             2 * self.entries * 8,
