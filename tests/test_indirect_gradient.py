@@ -10,7 +10,7 @@ import oracle
 from npconv import arrays, compiler, templates
 from npconv.algorithms import ALGORITHMS
 from npconv.algorithms.indirect import weights
-from test_winograd_gradient import problem, want
+from winograd_gradients import problem, want
 from winograd_layers import Soiled
 
 pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason="kernels need Numba")
