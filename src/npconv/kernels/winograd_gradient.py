@@ -33,7 +33,7 @@ from npconv.kernels.winograd_gradient_layer import (
     VECTORS,
     Layer,
     Run,
-)
+)  # fmt: skip
 from npconv.kernels.winograd_gradient_tiles import add, fold, gather
 
 tile = make_tile(ROWS, VECTORS)
@@ -54,35 +54,33 @@ def _items(grid):
 
 
 @inner
-def _share(run, grid, number):
+def _share(run, shares, number):
     """Return the first and the last + 1 of a share of a run's tiles."""
-    step = -(-run.tiles // grid.groups)
+    step = -(-run.tiles // shares)
     return min(number * step, run.tiles), min((number + 1) * step, run.tiles)
 
 
 @inner
-def _multiply(record, counts, rows, blocks, values, grads, sums, room, store):
-    """Store the sums of the products of so many tiles, in the room's sums from `sums` on.
+def _multiply(record, tiles, rows, blocks, values, grads, sums, room, store):
+    """Store the sums of the products of so many tiles, from the address `sums` on.
 
-    counts: tiles, and for how many values and grads have room; rows: channels of x, blocks: of
-    grad_out, first and last + 1.  values and grads: (address, bytes of a plane).
+    rows: channels of x, blocks: of grad_out, first and last + 1; values and grads: addresses.
     """
     layer = read(record, Layer)
-    tiles, held = counts
     size, block = simd.nbytes(store.least), VECTORS * simd.width(store.least)
-    planes, room_of = layer.fold.high * layer.fold.wide, layer.room
+    planes, within = layer.fold.high * layer.fold.wide, layer.room
     count = (rows[1] - rows[0] + ROWS - 1) // ROWS * ROWS
-    reads = room + room_of.table
+    reads = room + within.table
     writes = reads + 8 * count
     for i in range(planes):
         for r in range(count):
             # The last row again, where a tile of registers has more rows than there are.
             c = min(rows[0] + r, rows[1] - 1)
-            at = (c // block * held * block + c % block) * size
-            simd.write_int(reads + 8 * r, values[0] + i * values[1] + at)
-            simd.write_int(writes + 8 * r, sums + i * room_of.sums_plane + r * room_of.sums_row)
+            at = (c // block * within.held * block + c % block) * size
+            simd.write_int(reads + 8 * r, values + i * within.value_plane + at)
+            simd.write_int(writes + 8 * r, sums + i * within.sums_plane + r * within.sums_row)
         for kb in range(blocks[0], blocks[1]):
-            b = grads[0] + i * grads[1] + kb * held * block * size
+            b = grads + i * within.grad_plane + kb * within.held * block * size
             for r in range(0, count, ROWS):
                 tile(reads + 8 * r, 1, tiles, block, b, block, 0, writes + 8 * r,
                      (kb - blocks[0]) * block, store)  # fmt: skip
@@ -94,9 +92,7 @@ def gather_share(record, item, thread, zero):
     layer = read(record, Layer)
     run = _run(record, layer.call.run)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
-    number = item % layer.gathers
-    step = -(-run.tiles // layer.gathers)
-    tiles = min(number * step, run.tiles), min((number + 1) * step, run.tiles)
+    tiles = _share(run, layer.gathers, item % layer.gathers)
     planes = layer.fold.high * layer.fold.wide
     target = layer.call.shared + tiles[0] * VECTORS * simd.width(zero) * simd.nbytes(zero)
     if item < layer.gathers:
@@ -117,7 +113,7 @@ def multiply(record, item, thread, zero):
     run, part = _run(record, layer.call.run), cell(layer.grid, item)
     room = scratch(record, nbytes(Layer), layer.room.nbytes, thread)
     size, block = simd.nbytes(zero), VECTORS * simd.width(zero)
-    planes, held = layer.fold.high * layer.fold.wide, layer.room.held
+    planes = layer.fold.high * layer.fold.wide
     values, grads = layer.call.shared, layer.call.shared + planes * layer.room.value_plane
     sums, rows = room + layer.room.sums, (part.tile, part.last_tile)
     _clear(record, room, zero)
@@ -126,9 +122,8 @@ def multiply(record, item, thread, zero):
         store = Store(room + layer.room.zeros, 0, -most, most)
         for begin in range(0, run.tiles, LONGEST):
             tiles, further = min(LONGEST, run.tiles - begin), begin * block * size
-            _multiply(record, (tiles, held), rows, (kb, kb + 1),
-                      (values + further, layer.room.value_plane),
-                      (grads + further, layer.room.grad_plane), sums, room, store)  # fmt: skip
+            _multiply(record, tiles, rows, (kb, kb + 1), values + further, grads + further, sums,
+                      room, store)  # fmt: skip
             store = Store(0, 0, -most, most)
         _fold(record, run, rows, (kb, kb + 1), sums, room, zero)
     _finish(record, room, zero)
@@ -155,15 +150,14 @@ def accumulate(record, item, thread, zero):
     _clear(record, room, zero)
     most = of_type(np.inf, zero)
     store = Store(room + layer.room.zeros, 0, -most, most)
-    first, last = _share(run, layer.grid, part.group)
+    first, last = _share(run, layer.grid.groups, part.group)
     for begin in range(first, last, held):
         tiles = begin, min(begin + held, last)
         gather(record, layer.x, x, run.x_slices, run.count, tiles, values, layer.room.value_plane,
                channels, filled, room, zero)  # fmt: skip
         gather(record, layer.grad, grad, run.grad_slices, run.count, tiles, grads,
                layer.room.grad_plane, outputs, blocks * block, room, zero)  # fmt: skip
-        _multiply(record, (tiles[1] - begin, held), (0, channels), (0, blocks),
-                  (values, layer.room.value_plane), (grads, layer.room.grad_plane), sums, room,
+        _multiply(record, tiles[1] - begin, (0, channels), (0, blocks), values, grads, sums, room,
                   store)  # fmt: skip
         store = Store(0, 0, -most, most)
     if layer.partial == 0:
