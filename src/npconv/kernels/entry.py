@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from npconv.kernels.compile import KernelCache
 from npconv.kernels.inner import inner
+from npconv.kernels.interrupts import interrupts_wait
 from npconv.kernels.simd import INT
 
 
@@ -42,7 +43,7 @@ class Entry:
 
     def _make(self) -> CFunc:
         # Numba's own lock, not one more: whoever asks what is ready holds it when coming here.
-        with global_compiler_lock:
+        with global_compiler_lock, interrupts_wait():
             if self._made is None:
                 options = {"nopython": True, "error_model": "numpy"}
                 made = CFunc(self._function, (self._kinds, types.void), {}, options)
