@@ -40,10 +40,12 @@ for name in {names}:
             ("NCHW", (2, 64, 33, 32)), ("NHWC", (2, 33, 32, 64)), ("NCHW", (2, 4, 8, 9)),
         ):
             channels = shape[layout.index("C")]
-            x, weight = np.ones(shape, dtype), np.ones((channels, channels, 3, 3), dtype)
+            groups = channels if name == "depthwise" else 1
+            x = np.ones(shape, dtype)
+            weight = np.ones((channels, channels // groups, 3, 3), dtype)
             for precision in ("strict", "fast"):
                 how = dict(padding=1, layout=layout, algorithm=name, precision=precision)
-                how["weight_layout"] = "OIHW"
+                how |= dict(weight_layout="OIHW", groups=groups)
                 for call, *given in (
                     (npconv.conv, x, weight, weight[:, 0, 0, 0]),
                     (npconv.conv_input_grad, x, weight, x),

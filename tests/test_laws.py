@@ -15,6 +15,7 @@ KERNELS = [(6, 4, 5), (6, 4, 3, 4), (6, 4, 3, 2, 3)]
 
 # What an algorithm may refuse here, and why.
 REFUSALS = {
+    "depthwise": "there is one group|of one channel, or of one output|Numba is not installed",
     "indirect": "Numba is not installed",
     "small": "up to 8192 in all|Numba is not installed",
     "winograd": "save no products|up to 7 taps|Numba is not installed",

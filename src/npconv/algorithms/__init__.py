@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from npconv.algorithms import (
+    depthwise,
     fft,
     im2col_index,
     im2col_loop,
@@ -21,7 +22,7 @@ from npconv.algorithms.contract import Algorithm
 
 _MODULES = (
     naive, taps, im2col_loop, im2col_index, im2col_view, im2col_tiled, toeplitz, small, indirect,
-    winograd, fft,
+    depthwise, winograd, fft,
 )  # fmt: skip
 
 ALGORITHMS: dict[str, Algorithm] = {m.NAME: cast(Algorithm, m) for m in _MODULES}
