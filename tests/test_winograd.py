@@ -68,6 +68,19 @@ def test_small_integers_come_out_exact(shape, whole, monkeypatch):
     np.testing.assert_array_equal(run(made, x, weight), want(made, x, weight)[0])
 
 
+@pytest.mark.parametrize("taps", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 1), (2, 1)])
+def test_depths_of_which_some_columns_read_padding(padding, taps):
+    rng = np.random.default_rng(1)
+    shape = 3, 4, 9, 10, 6
+    made = problem(shape, (taps, 3, 3, 6, 20), padding=(padding, (1, 1), (1, 1)))
+    x = oracle.small_integers(rng, shape, "float32")
+    weight = oracle.small_integers(rng, made.weight_shape, "float32")
+    for bits in range(8, 18):
+        with cases.small_tiles(1 << bits):
+            np.testing.assert_array_equal(run(made, x, weight), want(made, x, weight)[0])
+
+
 @pytest.mark.parametrize("off", [0, 1])
 @pytest.mark.parametrize("outputs", [32, 41, 64, 80])
 def test_what_is_streamed_is_what_is_stored(outputs, off, monkeypatch):
