@@ -23,7 +23,7 @@ _COMPILING = 1e6  # steps
 _SLOW = 8  # times as long for a multiply-add as where vectors are used again and again
 _VECTOR = 64  # bytes
 _TURNED = 2  # such vectors of channels
-_TURNED_NBYTES = 4 << 20  # of a thread's scratch
+_MOST_TURNED = 4 << 20  # of a thread's scratch
 _KEPT = 1 << 11  # positions along an axis whose offsets are remembered
 
 
@@ -169,7 +169,7 @@ def block(problem: ConvProblem) -> int:
 
 def turns(problem: ConvProblem, x: np.ndarray, out: np.ndarray) -> bool:
     """Return whether x and out, or its gradient, lie channels first and are turned in cache."""
-    few = problem.in_channels == problem.out_channels and turned_nbytes(problem) <= _TURNED_NBYTES
+    few = problem.in_channels == problem.out_channels and turned_nbytes(problem) <= _MOST_TURNED
     return few and all(_in_planes(problem, array) for array in (x, out))
 
 
@@ -178,7 +178,7 @@ def planned_turn_nbytes(problem: ConvProblem) -> int:
     same = problem.x_dtype == problem.out_dtype == problem.compute_dtype
     one = problem.in_channels == problem.out_channels and not problem.channels_last
     nbytes = turned_nbytes(problem)
-    return nbytes if same and one and nbytes <= _TURNED_NBYTES else 0
+    return nbytes if same and one and nbytes <= _MOST_TURNED else 0
 
 
 def turned_nbytes(problem: ConvProblem) -> int:
