@@ -44,7 +44,7 @@ def convolve(record, item, thread, zero):
         end = min(begin + layer.room.held, part.last_tile)
         _gather(record, part.group, begin, end, values, room, zero)
         rows = list_goals(record, out, begin, end, room + layer.room.goals)
-        # Where all columns read the same depths, every block's products are read at the same places.
+        # Where all columns read the same depths, every block reads at the same places.
         if layer.depth.taps > 1 or layer.depth.columns > 1 or rows != listed:
             list_rows(record, begin, end, values, room, size, VECTORS * simd.width(zero) * size)
             listed = rows
