@@ -64,7 +64,7 @@ def cut(worth=64, turned=4 << 20):
     """Small shares, and so many bytes of planes that are turned at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "WORTH_SHARING", worth)
-        patch.setattr(places, "_TURNED_NBYTES", turned)
+        patch.setattr(places, "_MOST_TURNED", turned)
         for cached in (sums._template, weights._template, weights._cut):
             cached.cache_clear()  # whatever else they depended on
         yield
