@@ -9,15 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from npconv.kernels.direct_layer import Three
 from npconv.kernels.fields import Grid
-
-
-class Three(NamedTuple):
-    """One number for each axis."""
-
-    depth: int
-    height: int
-    width: int
 
 
 class Source(NamedTuple):

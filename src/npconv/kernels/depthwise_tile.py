@@ -24,14 +24,7 @@ class _Lanes:
     def __init__(self, do: Vectors, count: Any) -> None:
         self.do, self.count = do, count
         if count is not None:
-            small = ir.IntType(32)
-            kind = ir.VectorType(INT, do.lanes)
-            nothing = ir.Constant(kind, ir.Undefined)
-            first = do.builder.insert_element(nothing, count, ir.Constant(small, 0))
-            everywhere = ir.Constant(ir.VectorType(small, do.lanes), [0] * do.lanes)
-            spread = do.builder.shuffle_vector(first, nothing, everywhere)
-            places = ir.Constant(kind, list(range(do.lanes)))
-            self.mask = do.builder.icmp_signed("<", places, spread)
+            self.mask = do.before(count)
             self.pointer = do.vector.as_pointer()
             letter = "f32" if do.nbytes == 4 else "f64"
             self.suffix = f"v{do.lanes}{letter}.p0"

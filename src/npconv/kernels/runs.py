@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -41,7 +40,7 @@ def _emit(
     count: Any, numbers: Any,
 ) -> None:  # fmt: skip
     builder, one, none = do.builder, do.integer(1), do.integer(0)
-    inside = _emit_mask(do, numbers)
+    inside = do.before(numbers)
     entries = builder.inttoptr(sources, INT.as_pointer())
     before = builder.block
     names = ("again", "row", "end", "done")
@@ -80,16 +79,3 @@ def _emit(
     write.add_incoming(builder.add(write, target_step), blocks["end"])
     builder.cbranch(builder.icmp_signed("<", q_next, count), blocks["again"], blocks["done"])
     builder.position_at_end(blocks["done"])
-
-
-def _emit_mask(do: Vectors, numbers: Any) -> Any:
-    """Return which of a vector's elements come before so many."""
-    builder = do.builder
-    many = ir.VectorType(INT, do.lanes)
-    nothing = ir.Constant(many, ir.Undefined)
-    small = ir.IntType(32)
-    first = builder.insert_element(nothing, numbers, ir.Constant(small, 0))
-    everywhere = ir.Constant(ir.VectorType(small, do.lanes), [0] * do.lanes)
-    spread = builder.shuffle_vector(first, nothing, everywhere)
-    places = ir.Constant(many, list(range(do.lanes)))
-    return builder.icmp_signed("<", places, spread)

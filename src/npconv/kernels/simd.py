@@ -110,6 +110,15 @@ class Vectors:
         everywhere = ir.Constant(ir.VectorType(_SMALL, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, nothing, everywhere)
 
+    def before(self, count: Any) -> Any:
+        """Return which of a vector's lanes come before so many, an int64."""
+        kind = ir.VectorType(INT, self.lanes)
+        nothing = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, count, ir.Constant(_SMALL, 0))
+        everywhere = ir.Constant(ir.VectorType(_SMALL, self.lanes), [0] * self.lanes)
+        spread = self.builder.shuffle_vector(first, nothing, everywhere)
+        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), spread)
+
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """Return a * b + c, rounded once."""
         return self.builder.call(self._fma, [a, b, c])

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from npconv import arrays, borders, compiler, relayout, spare
+from npconv import addresses, arrays, compiler, relayout, spare
 from npconv.problem import ConvProblem
 
 if TYPE_CHECKING:
     from npconv.kernels.fields import Grid
 
 SHARES = 8  # of the work
-_REACH = 1 << 24  # positions along an axis
 _LITTLE = 1 << 20  # multiply-adds
 _KERNELS = ("depthwise", "depthwise_gradient")
 _COMPILING = 1e6  # steps
@@ -40,12 +38,7 @@ def why_not(problem: ConvProblem) -> str:
         )
     if problem.compute_dtype.char not in "fd" or problem.dtype.kind != "f":
         return f"its registers hold float32 and float64, not {problem.dtype}"
-    if problem.ndim > 3:
-        return f"its tables have three spatial axes, not {problem.ndim}"
-    reach = max(problem.reach(problem.out_size, problem.out_size)[1], default=0)
-    if reach > _REACH:
-        return f"the windows reach over {reach} positions, and its tables list each"
-    return ""
+    return addresses.unlisted(problem)
 
 
 def waiting(problem: ConvProblem) -> float:
@@ -53,12 +46,6 @@ def waiting(problem: ConvProblem) -> float:
     if problem.macs >= _LITTLE or all(map(compiler.ready, _KERNELS)):
         return 0
     return _COMPILING
-
-
-def three(values: Sequence[int], fill: int = 1) -> tuple[int, int, int]:
-    """Return one number for each of three axes, those before the first filled up."""
-    depth, height, width = (*[fill] * (3 - len(values)), *values)
-    return depth, height, width
 
 
 def shares(problem: ConvProblem) -> int:
@@ -76,25 +63,6 @@ def grid(lines: int, blocks: int, wanted: int) -> Grid:
     return Grid(1, lines, blocks, 1, item, across)
 
 
-def strides(problem: ConvProblem) -> list[int]:
-    """Return the strides, 0 where there is no second window: any integer may stand there."""
-    return [s if n > 1 else 0 for s, n in zip(problem.stride, problem.out_size, strict=True)]
-
-
-def offsets(problem: ConvProblem, steps: tuple[int, ...]) -> list[np.ndarray]:
-    """Return for three axes the byte offset of each padded position, int64; -1 where it is a zero.
-
-    steps: bytes along the spatial axes of x.
-    """
-    made = [np.zeros(1, np.int64)] * (3 - problem.ndim)
-    _, reach = problem.reach(problem.out_size, problem.out_size)
-    for axis, step in enumerate(steps):
-        size, before = problem.size[axis], problem.padding[axis][0]
-        source = borders.source(problem.padding_mode, size, -before, reach[axis] - before)
-        made.append(np.where(source < 0, -1, source * (step if size > 1 else 0)))
-    return made
-
-
 @lru_cache(maxsize=1024)
 def remembered(problem: ConvProblem) -> bool:
     """Return whether templates are kept: not those with tables of many offsets."""
@@ -108,23 +76,17 @@ def table_nbytes(problem: ConvProblem) -> int:
     return 32 * sum(reach) + problem.groups * problem.itemsize + 4096
 
 
-def inside(problem: ConvProblem) -> tuple[int, int]:
-    """Return the windows of a line, first and last + 1, that read nothing but x's own."""
-    before, step = problem.padding[-1][0], problem.stride[-1]
-    first = -(-max(before, 0) // step)
-    last = (problem.size[-1] + before - problem.dilated_size[-1]) // step + 1
-    return first, min(last, problem.out_size[-1])
-
-
 def source(problem: ConvProblem, steps: tuple[int, ...]) -> tuple[Any, Any]:
     """Return the kernels' Source of planes of x with these strides, and what it points to."""
     from npconv.kernels.depthwise_layer import Source
 
-    tables = offsets(problem, steps[2:-1])
+    tables = [np.zeros(1, np.int64)] * (3 - problem.ndim) + [
+        addresses.offsets(problem, axis, step) for axis, step in enumerate(steps[2:-1])
+    ]
     zeros = np.zeros(problem.groups, problem.compute_dtype)
     depth, height, width = (table.ctypes.data for table in tables)
     pixel = steps[-2] if problem.size[-1] > 1 else 0
-    first, last = inside(problem)
+    first, last = addresses.inside(problem)
     made = Source(
         problem.group_channels, steps[0], steps[1], depth, height, width, zeros.ctypes.data, pixel,
         first, last,
@@ -137,15 +99,16 @@ def target(problem: ConvProblem, steps: tuple[int, ...]) -> Any:
     from npconv.kernels.depthwise_layer import Target
 
     plane, image, *spatial = steps[:-1]
-    return Target(problem.group_outputs, plane, image, *three(spatial, 0))
+    return Target(problem.group_outputs, plane, image, *addresses.three(spatial, 0))
 
 
 def windows(problem: ConvProblem) -> Any:
     """Return the kernels' Windows."""
-    from npconv.kernels.depthwise_layer import Three, Windows
+    from npconv.kernels.depthwise_layer import Windows
+    from npconv.kernels.direct_layer import Three
 
-    axes = problem.out_size, problem.kernel_size, strides(problem), problem.dilation
-    return Windows(problem.groups, *(Three(*three(axis)) for axis in axes))
+    axes = problem.out_size, problem.kernel_size, addresses.strides(problem), problem.dilation
+    return Windows(problem.groups, *(Three(*addresses.three(axis)) for axis in axes))
 
 
 def form(problem: ConvProblem, forms: tuple[tuple[int, int], ...]) -> Any:

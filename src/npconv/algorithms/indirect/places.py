@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from npconv import arrays, borders, compiler
+from npconv import addresses, arrays, compiler
 from npconv.problem import ConvProblem
 
 if TYPE_CHECKING:
     from npconv.kernels.fields import Grid
 
 SHARES = 8  # of the work
-_REACH = 1 << 24  # positions along an axis
 _LITTLE = 1 << 20  # multiply-adds
 _COMPILING = 1e6  # steps
 _KERNELS = ("blocks", "direct", "pointwise", "gradient", "slides")
@@ -26,23 +22,7 @@ def why_not(problem: ConvProblem) -> str:
         return reason
     if problem.compute_dtype.char not in "fd" or problem.dtype.kind != "f":
         return f"its registers hold float32 and float64, not {problem.dtype}"
-    if problem.ndim > 3:
-        return f"its tables have three spatial axes, not {problem.ndim}"
-    reach = max(problem.reach(problem.out_size, problem.out_size)[1], default=0)
-    if reach > _REACH:
-        return f"the windows reach over {reach} positions, and its tables list each"
-    return ""
-
-
-def strides(problem: ConvProblem) -> list[int]:
-    """Return the strides, 0 where there is no second window: any integer may stand there."""
-    return [s if n > 1 else 0 for s, n in zip(problem.stride, problem.out_size, strict=True)]
-
-
-def three(values: Sequence[int], fill: int = 1) -> tuple[int, int, int]:
-    """Return one number for each of three axes, those before the first filled up."""
-    depth, height, width = (*[fill] * (3 - len(values)), *values)
-    return depth, height, width
+    return addresses.unlisted(problem)
 
 
 def grid(problem: ConvProblem, tiles: int, blocks: int, worth: int) -> Grid:
@@ -75,22 +55,6 @@ def _shares(problem: ConvProblem, worth: int) -> tuple[int, int]:
     shares = max(min(problem.macs // worth * 2, SHARES), 1)
     each = -(-shares // problem.groups)
     return (-(-problem.groups // shares), 1) if each == 1 else (1, each)
-
-
-def offsets(problem: ConvProblem, axis: int, stride: int) -> np.ndarray:
-    """Return the byte offset of each padded position of an axis, int64; -1 where it is a zero."""
-    _, reach = problem.reach(problem.out_size, problem.out_size)
-    size, before = problem.size[axis], problem.padding[axis][0]
-    source = borders.source(problem.padding_mode, size, -before, reach[axis] - before)
-    return np.where(source < 0, -1, source * (stride if size > 1 else 0))
-
-
-def inside(problem: ConvProblem) -> tuple[int, int]:
-    """Return the outputs of a line, first and last + 1, that read nothing but x's own."""
-    before, step = problem.padding[-1][0], problem.stride[-1]
-    first = -(-max(before, 0) // step)
-    last = (problem.size[-1] + before - problem.dilated_size[-1]) // step + 1
-    return first, min(last, problem.out_size[-1])
 
 
 def block(problem: ConvProblem) -> int:

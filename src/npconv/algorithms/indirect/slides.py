@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npconv import adjoints, arrays, relayout
+from npconv import addresses, adjoints, arrays, relayout
 from npconv.algorithms.contract import Cost
 from npconv.algorithms.indirect import places
 from npconv.memory import whole_lines
@@ -46,7 +46,7 @@ def input_grad_cost(problem: ConvProblem) -> Cost:
     """Return the flops of whole tiles and of the sums, and the copies of what lies otherwise."""
     cut, whole, size = _planned(problem), _inner(problem), problem.itemsize
     block, blocks, runs, run = cut.sizes[2:6]
-    depth, height, _ = places.three(problem.kernel_size)
+    depth, height, _ = addresses.three(problem.kernel_size)
     products = depth * blocks * block
     vectors = depth * height * runs * -(-run * size // _VECTOR)
     windows = problem.batch * problem.pixels * cut.again
@@ -134,12 +134,14 @@ class _Axis(NamedTuple):
 
 def _axes(problem: ConvProblem) -> tuple[_Axis, _Axis, _Axis]:
     """Return the three axes; a stride that is never taken may be huge."""
-    taken = [max(step, 1) for step in places.strides(problem)]
+    taken = [max(step, 1) for step in addresses.strides(problem)]
     befores = [before for before, _ in problem.padding]
-    depth, height, width = map(
-        _Axis, places.three(problem.size), places.three(befores, 0), places.three(problem.out_size),
-        places.three(problem.kernel_size), places.three(taken), places.three(problem.dilation),
+    each = (
+        addresses.three(problem.size), addresses.three(befores, 0),
+        addresses.three(problem.out_size), addresses.three(problem.kernel_size),
+        addresses.three(taken), addresses.three(problem.dilation),
     )  # fmt: skip
+    depth, height, width = map(_Axis, *each)
     return depth, height, width
 
 
@@ -176,7 +178,7 @@ def _block(problem: ConvProblem) -> tuple[int, int]:
 
 def _columns(problem: ConvProblem) -> int:
     """Return the products of a pixel and a depth of the kernel."""
-    return problem.terms // places.three(problem.kernel_size)[0]
+    return problem.terms // addresses.three(problem.kernel_size)[0]
 
 
 def _planned_block(problem: ConvProblem) -> tuple[int, int]:
@@ -262,13 +264,13 @@ def _steps(problem: ConvProblem, shape: tuple[int, ...], strides: tuple[int, ...
     size = problem.itemsize
     channel = strides[-1] if shape[-1] > 1 else size
     width = strides[-2] if shape[-2] > 1 else shape[-1] * size
-    return Steps(strides[0], *places.three(strides[1:-2], 0)[1:], width, channel)
+    return Steps(strides[0], *addresses.three(strides[1:-2], 0)[1:], width, channel)
 
 
 def _packed(problem: ConvProblem, cut: _Cut, weight: np.ndarray) -> np.ndarray:
     """Return the weight (depths, blocks, outputs, block), zeros after the last tap and channel."""
     block, blocks = cut.sizes[2:4]
-    depth, columns = places.three(problem.kernel_size)[0], _columns(problem)
+    depth, columns = addresses.three(problem.kernel_size)[0], _columns(problem)
     wide = np.zeros((depth, blocks * block, problem.out_channels), problem.compute_dtype)
     wide[:, :columns] = weight.reshape(depth, columns, -1)
     split = wide.reshape(depth, blocks, block, -1)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from npconv import arrays, packing, relayout
+from npconv import addresses, arrays, packing, relayout
 from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.indirect import places, pointwise
 from npconv.memory import whole_lines
@@ -139,19 +139,19 @@ def _template(
     size, channels, outputs = problem.itemsize, problem.group_channels, problem.group_outputs
     merged = _merged(problem, x_strides)
     offsets = [np.zeros(1, np.int64)] * (3 - problem.ndim) + [
-        places.offsets(problem, axis, step) for axis, step in enumerate(x_strides[1:-1])
+        addresses.offsets(problem, axis, step) for axis, step in enumerate(x_strides[1:-1])
     ]
     zeros = np.zeros(channels * merged, problem.compute_dtype)
     block, rows = places.block(problem), places.rows(problem)
     tiles, blocks = -(-problem.batch * problem.pixels // rows), -(-outputs // block)
     out_size, kernel_size, stride, dilation = (
-        record.Three(*places.three(axis))
+        record.Three(*addresses.three(axis))
         for axis in (
-            problem.out_size, problem.kernel_size, places.strides(problem), problem.dilation
+            problem.out_size, problem.kernel_size, addresses.strides(problem), problem.dilation
         )
     )  # fmt: skip
     depth, height, width = (table.ctypes.data for table in offsets)
-    first, last = places.inside(problem)
+    first, last = addresses.inside(problem)
     sizes = record.Sizes(problem.batch, channels, outputs, block, held)
     grid = places.grid(problem, tiles, blocks, worth)
     each = _scratch_nbytes(problem, rows, block, merged, held)
@@ -162,7 +162,7 @@ def _template(
             channels * size, x_strides[0], depth, height, width, zeros.ctypes.data, x_strides[-2],
             first, last,
         ),
-        record.Target(outputs * size, image, *places.three(spatial, 0)),
+        record.Target(outputs * size, image, *addresses.three(spatial, 0)),
         record.Windows(out_size, kernel_size, stride, dilation, merged),
         sizes, record.Limits(*map(float, limits)), grid, each,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npconv import arrays, packing, relayout, spare
+from npconv import addresses, arrays, packing, relayout, spare
 from npconv.algorithms.contract import Cost
 from npconv.algorithms.indirect import places
 from npconv.memory import whole_lines
@@ -158,11 +158,11 @@ def _work(
 
     size = problem.itemsize
     taps = packing.tap_offsets(problem.kernel_size, x[1:-1], problem.dilation)
-    steps = [s * t for s, t in zip(places.strides(problem), x[1:-1], strict=True)]
-    met = kernels.Lines(problem.group_channels * size, x[0], *places.three(steps, 0))
+    steps = [s * t for s, t in zip(addresses.strides(problem), x[1:-1], strict=True)]
+    met = kernels.Lines(problem.group_channels * size, x[0], *addresses.three(steps, 0))
     group = problem.group_outputs * size if cut.gathers else grad[0]
-    given = kernels.Lines(group, grad[0], *places.three(grad[1:-1], 0))
-    extent = kernels.Extent(problem.batch, *places.three(problem.out_size))
+    given = kernels.Lines(group, grad[0], *addresses.three(grad[1:-1], 0))
+    extent = kernels.Extent(problem.batch, *addresses.three(problem.out_size))
     sizes = kernels.Sizes(
         problem.group_channels, problem.group_outputs, cut.block, cut.held, cut.gathers, cut.sums
     )
