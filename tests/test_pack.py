@@ -1,13 +1,15 @@
 """A plan packs a weight once, and takes the packed one any number of times."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import cases
 import npconv
-from npconv import ProblemError, plan
+from npconv import ProblemError, plan, planner
+from npconv.algorithms import ALGORITHMS
 
 SHAPES = (2, 8, 9, 10), (6, 4, 3, 3)
 GEOMETRY = {"padding": 1, "groups": 2}
@@ -22,7 +24,7 @@ def plan_of(name, x, weight, **keywords):
     """A plan in which the algorithm named is the chosen one."""
     made = plan(x, weight, **GEOMETRY, **keywords)
     rows = tuple(row._replace(chosen=row.algorithm == name) for row in made.rows)
-    return type(made)(made.problem, rows, made.effort, made.letters)
+    return replace(made, rows=rows)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
@@ -78,7 +80,45 @@ def test_mistakes():
     back = plan(x, weight, direction="input_grad", **GEOMETRY)
     with pytest.raises(ProblemError, match=r"^plan\.pack: a plan of the input_grad packs no"):
         back.pack(weight)
+    with pytest.raises(ProblemError, match=r"^plan: a plan of the weight_grad packs no weight"):
+        plan(x, weight, direction="weight_grad", packed=True, **GEOMETRY)
     assert re.match(r"PackedWeight\(\(6, 4, 3, 3\), float32, \w+\)", repr(made.pack(weight)))
+
+
+def test_packing_counts_nothing_where_weights_come_packed():
+    given = (1, 32, 9, 9), (256, 32, 3, 3)
+    each, once = (plan(*given, padding=1, packed=packed) for packed in (False, True))
+    assert (each.packed, once.packed) == (False, True)
+    assert str(once).splitlines()[0].endswith("(estimated, weight packed)")
+    for before, after in zip(each.rows, once.rows, strict=True):
+        if before.why_not:
+            assert before == after
+        elif before.algorithm in ("indirect", "winograd") and not cases.absent():
+            assert after.seconds < before.seconds
+        else:
+            assert after.seconds == before.seconds
+        assert after.workspace == before.workspace
+
+
+def test_measured_with_packed_weights(monkeypatch):
+    x, weight = arrays()
+    ran = []
+    run = planner.Plan.run
+
+    def spy(self, *operands, packed=None):
+        ran.append((self.algorithm, packed is not None))
+        run(self, *operands, packed=packed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(planner.Plan, "run", spy)
+        made = plan(x, weight, effort="measure", packed=True, **GEOMETRY)
+    packs = {name for name in npconv.algorithms() if hasattr(ALGORITHMS[name], "pack_weight")}
+    assert ran
+    assert all(packed is (name in packs) for name, packed in ran)
+    assert (made.effort, made.packed) == ("measure", True)
+    assert plan(x, weight, packed=True, **GEOMETRY).effort == "remember"
+    assert plan(x, weight, **GEOMETRY).effort == "estimate"
+    np.testing.assert_array_equal(made(x, made.pack(weight)), made(x, weight))
 
 
 def test_nothing_to_convolve():

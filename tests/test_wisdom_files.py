@@ -71,7 +71,7 @@ def test_ten_thousand_mutated_files(place):
         book._Memory.known.update(found.get(signature(), {}))
         json.loads(text.dump(found)[0])
         for problem, hopeful, rows in problems:
-            seconds = wisdom.recall(problem, hopeful)
+            seconds = wisdom.recall(problem, hopeful, False)
             if seconds is not None:
                 assert {*seconds} == {row.algorithm for row in hopeful}
                 assert all(0 <= s <= 1e6 for s in seconds.values())
@@ -217,6 +217,6 @@ def test_a_file_is_bounded_and_the_oldest_go_first(size, all_fit):
 def test_a_problem_too_long_to_keep_is_not_remembered(place):
     made = plan(*SHAPES)
     wide = dataclasses.replace(made.problem, size=(1,) * 600)
-    wisdom.record(wide, [made.rows[0]._replace(measured=True, seconds=1.0)])
+    wisdom.record(wide, [made.rows[0]._replace(measured=True, seconds=1.0)], False)
     assert wisdom.entries() == ()
     assert not place.exists()

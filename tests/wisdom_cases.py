@@ -50,7 +50,7 @@ def teach(made, names=None, **more):
     unknown = [
         made.rows[0]._replace(algorithm=n, seconds=s, measured=True) for n, s in times.items()
     ]
-    wisdom.record(made.problem, known + unknown)
+    wisdom.record(made.problem, known + unknown, made.packed)
     return names[-1]
 
 

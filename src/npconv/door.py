@@ -77,6 +77,7 @@ class Door:
         precision: str,
         bias_dtype: np.dtype | None,
         geometry: tuple[Any, ...],
+        packed: bool = False,
     ) -> planner.Plan:
         """Return the plan for these arrays, from the cache where it is known."""
         if not isinstance(algorithm, str):
@@ -87,9 +88,10 @@ class Door:
             hash((frozen, algorithm, precision))
         except TypeError:
             # Not spelled in integers and names: the validator has the message.
-            chosen = _plan.__wrapped__(key, geometry, algorithm, memory_limit, precision)
+            frozen, find = geometry, _plan.__wrapped__
         else:
-            chosen = _plan(key, frozen, algorithm, memory_limit, precision)
+            find = _plan
+        chosen = find(key, frozen, algorithm, memory_limit, precision, packed)
         if self.direction != "forward":
             self._check_grad(chosen.problem)
         return chosen
@@ -246,8 +248,9 @@ def _plan(
     algorithm: str,
     memory_limit: int | None,
     precision: str,
+    packed: bool,
 ) -> planner.Plan:
-    return planner.choose(_problem(key, geometry, precision), algorithm, memory_limit)
+    return planner.choose(_problem(key, geometry, precision), algorithm, memory_limit, packed)
 
 
 forget_when_changed(_plan.cache_clear)

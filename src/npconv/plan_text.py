@@ -31,7 +31,7 @@ class Row(NamedTuple):
     measured: bool = False
 
 
-def table(problem: ConvProblem, given: Sequence[Row], effort: str) -> str:
+def table(problem: ConvProblem, given: Sequence[Row], effort: str, packed: bool = False) -> str:
     """Return a plan as text: the problem, then a line an algorithm."""
     rows = [("", "algorithm", "time", "workspace", "why not")]
     for r in given:
@@ -45,7 +45,8 @@ def table(problem: ConvProblem, given: Sequence[Row], effort: str) -> str:
         for mark, name, seconds, held, reason in rows
     ]
     call = _CALLS[problem.direction]
-    return "\n".join([f"{call}: {problem.describe()}  ({_KINDS[effort]})", *lines])
+    kind = f"{_KINDS[effort]}, weight packed" if packed else _KINDS[effort]
+    return "\n".join([f"{call}: {problem.describe()}  ({kind})", *lines])
 
 
 def seconds_text(seconds: float) -> str:

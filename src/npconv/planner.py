@@ -59,12 +59,14 @@ _RATES = {
 class Plan:
     """A problem, what each algorithm said to it, and the one that was chosen.
 
-    `rows` holds one `Row` an algorithm, in the table's order.
+    `rows` holds one `Row` an algorithm, in the table's order.  packed: whether the weight will come
+    as `pack` returns it, so that packing counts nothing.
     """
 
     problem: ConvProblem
     rows: tuple[Row, ...]
     effort: str = "estimate"
+    packed: bool = False
 
     @cached_property
     def algorithm(self) -> str:
@@ -129,13 +131,18 @@ class Plan:
             ) from None
 
     def __str__(self) -> str:
-        return table(self.problem, self.rows, self.effort)
+        return table(self.problem, self.rows, self.effort, self.packed)
 
     __repr__ = __str__
 
 
 @lru_cache(maxsize=1024)
-def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | None = None) -> Plan:
+def choose(
+    problem: ConvProblem,
+    algorithm: str = "auto",
+    memory_limit: int | None = None,
+    packed: bool = False,
+) -> Plan:
     """Return a plan: the cheapest algorithm by estimate (of equals the leanest), or the one named.
 
     What was measured for the problem and is remembered comes before estimates.
@@ -145,25 +152,26 @@ def choose(problem: ConvProblem, algorithm: str = "auto", memory_limit: int | No
     """
     working = _as_planned(problem)
     try:
-        rows = [_row(working, name, memory_limit) for name in ALGORITHMS]
+        rows = [_row(working, name, memory_limit, packed) for name in ALGORITHMS]
     except ImportError:
         if compiler.usable():
             raise
         forget_plans()  # those who reckoned with a Numba that works
-        rows = [_row(working, name, memory_limit) for name in ALGORITHMS]
+        rows = [_row(working, name, memory_limit, packed) for name in ALGORITHMS]
     able = [row for row in rows if not row.why_not]
     if algorithm == "auto":
         if not able:
             raise MemoryError(_no_room(working, memory_limit))
-        if seconds := wisdom.recall(problem, _hopeful(rows)):
-            return Plan(problem, _timed(rows, seconds), "remember")
+        if seconds := wisdom.recall(problem, _hopeful(rows), packed):
+            return Plan(problem, _timed(rows, seconds), "remember", packed)
         quick = _TIE * min(row.seconds or 0.0 for row in able)
         ties = [row for row in able if (row.seconds or 0.0) <= quick]
         # What one thread holds: the choice is the same for any number of them.
         best = min(ties, key=lambda row: directions.cost(working, row.algorithm).workspace)[0]
     else:
         best = _named(algorithm, rows)
-    return Plan(problem, tuple(row._replace(chosen=row.algorithm == best) for row in rows))
+    chosen = tuple(row._replace(chosen=row.algorithm == best) for row in rows)
+    return Plan(problem, chosen, packed=packed)
 
 
 forget_when_changed(choose.cache_clear)
@@ -182,15 +190,17 @@ def measure(plan: Plan, first: np.ndarray, second: np.ndarray, out: np.ndarray) 
     plan = replace(plan, rows=_estimated(plan))
     tried = [row.algorithm for row in _hopeful(plan.rows)]
     times: dict[str, list[float]] = {name: [] for name in tried}
-    for _ in range(_rounds(plan)):
-        for name in tried:
-            one = _only(plan, name)
+    rounds = _rounds(plan)
+    alone = {name: _only(plan, name) for name in tried}
+    packs = {name: one.pack(second) if plan.packed else None for name, one in alone.items()}
+    for _ in range(rounds):
+        for name, one in alone.items():
             start = time.perf_counter()
-            one.run(first, second, out)
+            one.run(first, second, out, packed=packs[name])
             times[name].append(time.perf_counter() - start)
     # The quickest round: whatever else the machine does only adds to a time.
     rows = _timed(plan.rows, {name: min(t[1:] or t) for name, t in times.items()})
-    wisdom.record(plan.problem, rows)
+    wisdom.record(plan.problem, rows, plan.packed)
     return replace(plan, rows=rows, effort="measure")
 
 
@@ -219,7 +229,10 @@ def _estimated(plan: Plan) -> tuple[Row, ...]:
     working = _as_planned(plan.problem)
     costs = {r.algorithm: directions.cost(working, r.algorithm) for r in plan.rows if r.measured}
     return tuple(
-        row._replace(seconds=_seconds(working, row.algorithm, costs[row.algorithm]), measured=False)
+        row._replace(
+            seconds=_seconds(working, row.algorithm, costs[row.algorithm], plan.packed),
+            measured=False,
+        )
         if row.measured
         else row
         for row in plan.rows
@@ -233,10 +246,10 @@ def _rounds(plan: Plan) -> int:
 
 def _only(plan: Plan, name: str) -> Plan:
     rows = tuple(row._replace(chosen=row.algorithm == name) for row in plan.rows)
-    return Plan(plan.problem, rows)
+    return Plan(plan.problem, rows, packed=plan.packed)
 
 
-def _row(problem: ConvProblem, name: str, memory_limit: int | None) -> Row:
+def _row(problem: ConvProblem, name: str, memory_limit: int | None, packed: bool = False) -> Row:
     if reason := directions.why_not(problem, name):
         return Row(name, reason, None, None)
     cost = directions.cost(problem, name)
@@ -249,13 +262,14 @@ def _row(problem: ConvProblem, name: str, memory_limit: int | None) -> Row:
     if workspace + problem.result_nbytes > physical_memory():
         needs, has = nbytes_text(workspace + problem.result_nbytes), nbytes_text(physical_memory())
         return Row(name, f"needs {needs}, this machine has {has}", None, workspace)
-    return Row(name, "", _seconds(problem, name, cost), workspace)
+    return Row(name, "", _seconds(problem, name, cost, packed), workspace)
 
 
-def _seconds(problem: ConvProblem, name: str, cost: Cost) -> float:
+def _seconds(problem: ConvProblem, name: str, cost: Cost, packed: bool) -> float:
     rate = _RATES[name]
     slow = {"f": 1, "d": 2, "F": 4, "D": 8}.get((cost.dtype or problem.compute_dtype).char, 60)
-    return cost.flops * slow / rate.flops + cost.nbytes / rate.nbytes + cost.calls * rate.call
+    nbytes = cost.nbytes - cost.packing if packed else cost.nbytes
+    return cost.flops * slow / rate.flops + nbytes / rate.nbytes + cost.calls * rate.call
 
 
 def _as_planned(problem: ConvProblem) -> ConvProblem:

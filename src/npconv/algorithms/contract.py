@@ -21,6 +21,7 @@ class Cost(NamedTuple):
     dtype      what the flops are done in, where it is not the compute dtype
     each       bytes that each further thread holds
     helpers    how many further threads there is work for
+    packing    bytes of nbytes that pack_weight moves: none in a call with a packed weight
     """
 
     flops: float
@@ -30,6 +31,7 @@ class Cost(NamedTuple):
     dtype: np.dtype | None = None
     each: int = 0
     helpers: int = 0
+    packing: float = 0
 
     @property
     def held(self) -> int:

@@ -34,6 +34,7 @@ def plan(
     precision: str = "strict",
     effort: str = "estimate",
     memory_limit: int | None = None,
+    packed: bool = False,
 ) -> CallablePlan:
     """Choose the algorithm for a convolution or one of its gradients, and say why.
 
@@ -51,6 +52,9 @@ def plan(
         time the candidates (on random data where only shapes are given), and remember it.
     memory_limit : int, optional
         Most bytes of workspace an algorithm may hold; leaner ones are taken instead.
+    packed : bool
+        Whether the weight stays as it is for many calls and is given as ``plan.pack(weight)``
+        returns it: what packing takes is then not counted.
     stride, padding, dilation, groups, layout, weight_layout, padding_mode, precision
         As in `conv`.
 
@@ -89,6 +93,8 @@ def plan(
             if value not in choices:
                 names = " or ".join(f'"{one}"' for one in choices)
                 raise ProblemError(f"{argument} {value!r} is not {names}.")
+        if packed and direction != "forward":
+            raise ProblemError(f"a plan of the {direction} packs no weight.")
         limit = None if memory_limit is None else byte_count(memory_limit)
         x, weight = (
             example(given, dtype, name)
@@ -100,7 +106,7 @@ def plan(
         if direction != "forward":
             grad, _ = door.example_out(door.problem(precision, geometry))
             door = Door(x, weight, layout, weight_layout, direction, grad)
-        chosen = door.plan("auto", limit, precision, None, geometry)
+        chosen = door.plan("auto", limit, precision, None, geometry, bool(packed))
         if effort == "measure":
             given = {"x": x_shape, "weight": weight_shape, "grad_out": None}
             for name in OPERANDS[direction][:2]:
@@ -113,7 +119,7 @@ def plan(
     except MemoryError as error:
         raise MemoryError(f"plan: {error}") from None
     letters = (door.axes.x_letters, door.axes.weight_letters)
-    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, letters)
+    return CallablePlan(chosen.problem, chosen.rows, chosen.effort, chosen.packed, letters)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -72,6 +72,9 @@ def show_plan(
     measure: Annotated[
         bool, typer.Option("--measure", help="Time the algorithms instead of estimating.")
     ] = False,
+    packed: Annotated[
+        bool, typer.Option("--packed", help="The weight is packed once for many calls.")
+    ] = False,
     memory_limit: Annotated[
         str | None,
         typer.Option(help="Most workspace an algorithm may hold: 64MB, 1GiB.", show_default=False),
@@ -93,6 +96,7 @@ def show_plan(
         precision=precision,
         effort="measure" if measure else "estimate",
         memory_limit=None if memory_limit is None else parse_nbytes(memory_limit),
+        packed=packed,
     )
     typer.echo(str(plan))
 

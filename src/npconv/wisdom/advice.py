@@ -12,21 +12,21 @@ from npconv.wisdom import book
 from npconv.wisdom.text import Entry, now, well_formed
 
 
-def recall(problem: ConvProblem, rows: Sequence[Row]) -> dict[str, float] | None:
+def recall(problem: ConvProblem, rows: Sequence[Row], packed: bool) -> dict[str, float] | None:
     """Return the seconds remembered for these rows' algorithms, None where one's are not known.
 
     `rows` are those that could be the quickest: times of some of them would say nothing about the
     others.
     """
     known = book.known()
-    entry = known.get(_written(problem)) if known else None
+    entry = known.get(_written(problem, packed)) if known else None
     if entry is None or not all(row.algorithm in entry.seconds for row in rows):
         return None
     return {row.algorithm: entry.seconds[row.algorithm] for row in rows}
 
 
-def record(problem: ConvProblem, rows: Sequence[Row]) -> None:
-    """Remember the measured rows of a plan.
+def record(problem: ConvProblem, rows: Sequence[Row], packed: bool) -> None:
+    """Remember the measured rows of a plan.  packed: whether with weights packed beforehand.
 
     Where too little memory kept others from being measured, older times of these stay.
     """
@@ -35,7 +35,7 @@ def record(problem: ConvProblem, rows: Sequence[Row]) -> None:
         for row in rows
         if row.measured and row.seconds is not None
     }
-    written = _written(problem)
+    written = _written(problem, packed)
     old = book.known().get(written)
     if old is not None:
         unfit = {row.algorithm for row in rows if row.why_not and row.workspace is not None}
@@ -45,11 +45,11 @@ def record(problem: ConvProblem, rows: Sequence[Row]) -> None:
         book.remember(entry)
 
 
-def _written(problem: ConvProblem) -> str:
+def _written(problem: ConvProblem, packed: bool) -> str:
     """Return all that decides a problem's speed, as text."""
     fields = {name: getattr(problem, name) for name in problem.__dataclass_fields__}
     words = [f"{name}={_word(value)}" for name, value in fields.items()]
-    return " ".join([*words, f"threads={num_threads()}"])
+    return " ".join([*words, *["packed"] * packed, f"threads={num_threads()}"])
 
 
 def _word(value: Any) -> str:

@@ -45,7 +45,10 @@ def cost(problem: ConvProblem) -> Cost:
     each = _scratch_nbytes(problem, rows, block, merged, _HELD)
     held = packed + tables + max(cast, copied + each)
     helpers = places.helpers(problem)
-    return Cost(2 * problem.macs * filled, moved, held, steps, each=each, helpers=helpers)
+    return Cost(
+        2 * problem.macs * filled, moved, held, steps, each=each, helpers=helpers,
+        packing=3 * packed,
+    )  # fmt: skip
 
 
 def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:

@@ -54,14 +54,16 @@ def cost(problem: ConvProblem) -> Cost:
     shared = problem.groups * work.shared_nbytes
     if piece is not problem and work.whole:
         shared += problem.groups * work.weight_nbytes
-    moved = 2 * sum(relayout.copied_nbytes(problem)) + 6 * problem.groups * work.weight_nbytes
-    moved += passed
+    packing = 6 * problem.groups * work.weight_nbytes
+    moved = 2 * sum(relayout.copied_nbytes(problem)) + packing + passed
     # A thread that transforms the weight holds no more than one that takes columns.
     count = max(work.items, -(-work.blocks // _packed_at_once(work))) * problem.groups
     workspace = held + tables_nbytes(piece, work) + shared
     steps = 20 + 20 * problem.batch / max(piece.batch, 1)
     each = work.thread_nbytes
-    return Cost(flops, moved, workspace + each, steps, each=each, helpers=count - 1)
+    return Cost(
+        flops, moved, workspace + each, steps, each=each, helpers=count - 1, packing=packing
+    )
 
 
 def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:

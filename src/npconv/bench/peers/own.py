@@ -56,6 +56,7 @@ def layer(job: Job, memory_order: str, precision: str) -> Call:
         arrays.weight,
         direction=job.direction,
         effort=job.effort,
+        packed=job.direction == "forward",
         **arrays.geometry,
     )
     first, second = operands(job, memory_order)
