@@ -119,7 +119,8 @@ IN_BYTES = (
     "_ADDED_NBYTES",
 )  # fmt: skip
 SMALL = {
-    "_BLOCK": 3, "_HELD": 2, "WORTH_SHARING": 64, "_WORTH": 64, "_STREAMED": 1,
+    "_BLOCK": 3, "_HELD": 2, "WORTH_SHARING": 64, "WORTH_POOLING": 64, "_WORTH": 64,
+    "_STREAMED": 1,
     "best_length": lambda need, span, dims: span + 1,
 }  # fmt: skip
 

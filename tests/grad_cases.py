@@ -105,13 +105,10 @@ def check_bound(grad_out, x, weight, *, skip=(), directions=DIRECTIONS, **geomet
 @contextlib.contextmanager
 def seams(nbytes=256):
     """Small tiles, and work shared out however little there is."""
-    worth = arrays.WORTH_SHARING
-    with cases.small_tiles(nbytes):
-        arrays.WORTH_SHARING = 1
-        try:
-            yield
-        finally:
-            arrays.WORTH_SHARING = worth
+    with cases.small_tiles(nbytes), pytest.MonkeyPatch.context() as patch:
+        for name in ("WORTH_SHARING", "WORTH_POOLING"):
+            patch.setattr(arrays, name, 1)
+        yield
 
 
 @contextlib.contextmanager

@@ -185,7 +185,7 @@ def plan_of(name, x, weight, **keywords):
     rows = tuple(row._replace(chosen=row.algorithm == name) for row in made.rows)
     if reason := next(row.why_not for row in rows if row.chosen):
         raise npconv.UnsupportedError(reason)
-    return type(made)(made.problem, rows, made.effort, made.letters)
+    return replace(made, rows=rows)
 
 
 def complaint(drawn, name, which, out, want, values):

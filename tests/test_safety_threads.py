@@ -58,7 +58,8 @@ def test_the_same_bits_for_1_2_3_and_9_threads(nbytes, monkeypatch):
     names = [name for name in npconv.algorithms() if name not in grad_cases.SLOW] + ["auto"]
     drawn = [random_calls.draw(rng) for _ in range(300 if cases.ALL else 8)]
     seen = {}
-    monkeypatch.setattr(arrays, "WORTH_SHARING", 64)
+    for name in ("WORTH_SHARING", "WORTH_POOLING"):
+        monkeypatch.setattr(arrays, name, 64)
     for number in (1, 2, 3, 9):
         with shared_by(number):
             for i, one in enumerate(drawn):

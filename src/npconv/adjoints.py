@@ -215,7 +215,7 @@ def add_patches(problem: ConvProblem, patches: np.ndarray, grad: np.ndarray) -> 
 
 def image_shares(problem: ConvProblem) -> list[slice]:
     """Return the batch in as many parts as are worth a thread each."""
-    shares = max(min(problem.macs // arrays.WORTH_SHARING, problem.batch, _SHARES), 1)
+    shares = max(min(problem.macs // arrays.WORTH_POOLING, problem.batch, _SHARES), 1)
     each = -(-problem.batch // shares)
     return [slice(a, min(a + each, problem.batch)) for a in range(0, problem.batch, each)]
 

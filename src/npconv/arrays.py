@@ -18,7 +18,8 @@ from npconv.problem import ConvProblem
 from npconv.threads import for_each
 
 TILE_NBYTES = 1 << 22  # of a tile: in cache, and long enough to be worth handing to a thread
-WORTH_SHARING = 1 << 24  # multiply-adds a thread should have, for what waking it costs
+WORTH_SHARING = 1 << 21  # multiply-adds a thread should have, for what waking it costs
+WORTH_POOLING = 1 << 24  # the same, where it takes turns at the interpreter
 _SHARES = 8  # of one product
 _RUN_START = 8  # elements that could have been copied in the time a run takes to begin
 
@@ -164,7 +165,7 @@ def matmul(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
             np.matmul(left, right[:, :, span], out=out[:, :, span])
 
     length = max(rows, columns)
-    shares = max(min(groups * rows * terms * columns // WORTH_SHARING, length // 16, _SHARES), 1)
+    shares = max(min(groups * rows * terms * columns // WORTH_POOLING, length // 16, _SHARES), 1)
     each = -(-length // shares)
     for_each([slice(a, min(a + each, length)) for a in range(0, length, each)], step)
 

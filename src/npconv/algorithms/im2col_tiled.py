@@ -107,7 +107,7 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
     # Weight is read anew for each tile: rows that are few beside its columns are one tile.
     rows = problem.batch * problem.pixels // max(problem.group_outputs, _LEAST_ROWS)
-    shares = max(min(rows, problem.macs // arrays.WORTH_SHARING, _SHARES), 1)
+    shares = max(min(rows, problem.macs // arrays.WORTH_POOLING, _SHARES), 1)
     limit = min(arrays.TILE_NBYTES, _nbytes(problem, problem.out_shape[:-1]) // shares)
     return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), limit)
 

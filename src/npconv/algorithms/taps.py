@@ -218,7 +218,7 @@ def _for_matmul(matrix: np.ndarray) -> np.ndarray:
 
 
 def _tile(problem: ConvProblem) -> tuple[int, ...]:
-    limit = _TILE_NBYTES if problem.macs > arrays.WORTH_SHARING else arrays.TILE_NBYTES
+    limit = _TILE_NBYTES if problem.macs > arrays.WORTH_POOLING else arrays.TILE_NBYTES
     return arrays.tile_shape(problem, lambda tile: _nbytes(problem, tile), limit)
 
 
