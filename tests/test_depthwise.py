@@ -146,6 +146,18 @@ def test_small_integers_come_out_exact(name, dtype):
                 np.testing.assert_array_equal(got, trial.want(direction), direction)
 
 
+@pytest.mark.parametrize("limits", [(1, 1 << 16), (2 << 10, 1 << 16), (24 << 10, 0)])
+@pytest.mark.parametrize("name", LAYERS)
+def test_however_little_is_gone_through_at_once(name, limits, monkeypatch):
+    """A tile and a block of groups at a time, in other orders, and with no addresses held."""
+    for limit, value in zip(("_NEAR", "_HELD"), limits, strict=True):
+        monkeypatch.setattr(places, limit, value)
+    trial = Trial(*LAYERS[name])
+    with cut(1 << 40):
+        for direction in ("forward", "input_grad"):
+            np.testing.assert_array_equal(trial.run(direction), trial.want(direction), direction)
+
+
 @st.composite
 def layers(draw):
     """A random layer of one to three axes."""

@@ -41,9 +41,9 @@ def offsets(problem: ConvProblem, axis: int, stride: int) -> np.ndarray:
     return np.where(source < 0, -1, source * (stride if size > 1 else 0))
 
 
-def inside(problem: ConvProblem) -> tuple[int, int]:
-    """Return the outputs of a line, first and last + 1, that read nothing but x's own."""
-    before, step = problem.padding[-1][0], problem.stride[-1]
+def inside(problem: ConvProblem, axis: int = -1) -> tuple[int, int]:
+    """Return the outputs along an axis, first and last + 1, that read nothing but x's own."""
+    before, step = problem.padding[axis][0], problem.stride[axis]
     first = -(-max(before, 0) // step)
-    last = (problem.size[-1] + before - problem.dilated_size[-1]) // step + 1
-    return first, min(last, problem.out_size[-1])
+    last = (problem.size[axis] + before - problem.dilated_size[axis]) // step + 1
+    return first, min(last, problem.out_size[axis])

@@ -7,7 +7,15 @@ side by side; stride, dilation and every padding mode are a matter of the table.
 from __future__ import annotations
 
 from npconv.kernels import simd
-from npconv.kernels.depthwise_layer import Layer, Room
+from npconv.kernels.depthwise_layer import Layer, Room, Stays, Work
+from npconv.kernels.depthwise_tables import (
+    columns,
+    find,
+    find_met,
+    is_regular,
+    position_of,
+    rows_in,
+)
 from npconv.kernels.depthwise_tile import PIXELS, VECTORS, make_tile
 from npconv.kernels.entry import entries, prepare
 from npconv.kernels.fields import cell, nbytes, read, scratch
@@ -22,21 +30,8 @@ _wide_3, _narrow_3 = make_tile(3, 1, VECTORS, False), make_tile(3, 1, 1, True)
 _wide_32, _narrow_32 = make_tile(3, 2, VECTORS, False), make_tile(3, 2, 1, True)
 _wide_5, _narrow_5 = make_tile(5, 1, VECTORS, False), make_tile(5, 1, 1, True)
 _wide_52, _narrow_52 = make_tile(5, 2, VECTORS, False), make_tile(5, 2, 1, True)
+LINES = 8  # of windows that are gone through for some groups, then for others
 FORMS = (1, 1), (2, 1), (3, 1), (3, 2), (5, 1), (5, 2)  # of which there are tiles
-
-
-@inner
-def position_of(windows, line):
-    """Return the image, depth and height of a line of windows."""
-    depths, heights, _ = windows.out_size
-    return line // (depths * heights), line // heights % depths, line % heights
-
-
-@inner
-def rows_in(source, windows, form):
-    """Return how many rows of a form's taps an output has."""
-    depth, height, width = windows.kernel_size
-    return source.planes * depth * height * (width // form.taps)
 
 
 @entries
@@ -45,19 +40,24 @@ def convolve(record, item, thread, zero):
     layer = read(record, Layer)
     part, windows, turn = cell(layer.grid, item), layer.windows, layer.turn
     form, size = layer.form, simd.nbytes(zero)
-    table = scratch(record, nbytes(Layer), layer.each, thread)
+    at = scratch(record, nbytes(Layer), layer.each, thread)
     rows = rows_in(layer.source, windows, form)
-    weights = table + 8 * ((PIXELS - 1) * form.stride + form.taps) * rows
-    room = Room(table, weights, weights + 8 * rows)
+    table = at + 8 * rows
+    out_table = table + 8 * max(layer.slots, 1) * rows * columns(form)
+    room = Room(at, table, out_table)
     for r in range(rows):
-        at = layer.call.weights + r * form.taps * windows.groups * size
-        simd.write_int(weights + 8 * r, at)
+        simd.write_int(at + 8 * r, layer.call.weights + r * form.taps * windows.groups * size)
+    work = Work(
+        at, rows, windows.groups * size, layer.source.zeros, form.taps, form.stride,
+        layer.target.planes, layer.target.plane,
+        rows * form.taps * windows.groups * size, layer.call.bias,
+    )  # fmt: skip
     if turn.block == 0:
         lines = part.tile, part.last_tile
         span = part.block * layer.block, min(part.last_block * layer.block, windows.groups)
-        _write(layer, room, lines, layer.call.x, layer.call.out, span, (0, 0), zero)
+        _write(layer, work, room, lines, layer.call.x, layer.call.out, span, 0, zero)
         return
-    x = table + turn.tables
+    x = at + turn.tables
     out = x + turn.x.pixels * turn.block * size
     lines = 0, windows.out_size.depth * windows.out_size.height
     for n in range(part.group, part.last_group):
@@ -65,7 +65,7 @@ def convolve(record, item, thread, zero):
             g = kb * turn.block
             span = g, min(g + turn.block, windows.groups)
             turned(turn.x, layer.call.x, n, span, x, turn.block, FORTH, zero)
-            _write(layer, room, lines, x, out, span, (-g * size, -g * size), zero)
+            _write(layer, work, room, lines, x, out, span, -g * size, zero)
             turned(turn.out, layer.call.out, n, span, out, turn.block, BACK, zero)
 
 
@@ -78,72 +78,134 @@ def turned(planes, array, n, span, rows, block, way, zero):
 
 
 @inner
-def _write(layer, room, lines, x, out, span, moved, zero):
-    """Write some groups of some lines; moved: bytes that all addresses in x and out are off."""
-    windows, target, form = layer.windows, layer.target, layer.form
-    wide, rows = (PIXELS - 1) * form.stride + form.taps, rows_in(layer.source, windows, form)
-    x_step = windows.stride.width * layer.source.pixel
-    for line in range(lines[0], lines[1]):
-        n, d, h = position_of(windows, line)
-        image = x + n * layer.source.image
-        at = out + n * target.image + d * target.depth + h * target.height
-        if layer.skips:
-            for w in range(windows.out_size.width):
-                _find_outs(target, at, w, 1, room)
-                met = _find_met(layer, image, (d, h, w), room, simd.nbytes(zero))
-                _multiply(layer, span, room, met, moved, zero)
-            continue
-        known = -1  # the tile that the addresses are of, where the next ones lie alike
-        for w in range(0, windows.out_size.width, PIXELS):
-            count = min(PIXELS, windows.out_size.width - w)
-            alike = is_inside(layer.source, w, count) and count == PIXELS
-            if not alike or known < 0:
-                reads = (count - 1) * form.stride + form.taps
-                whole = find(layer.source, windows, form.taps, image, (d, h, w), count, wide,
-                             reads, room.table)  # fmt: skip
-                _find_outs(target, at, w, count, room)
-                known = w if alike and whole else -1
-            on = w - known if known >= 0 else 0
-            here = moved[0] + on * x_step, moved[1] + on * target.width
-            _multiply(layer, span, room, rows, here, zero)
+def _write(layer, work, room, lines, x, out, span, moved, zero):
+    """Write some groups of some lines; moved: bytes that all addresses in x and out are off.
+
+    A few lines and few groups at a time, so that a line read for one output is near for the next.
+    """
+    source, windows = layer.source, layer.windows
+    least, most = of_type(layer.least, zero), of_type(layer.most, zero)
+    if layer.skips:
+        for line in range(lines[0], lines[1]):
+            _write_met(layer, work, room, line, (x, out), span, moved, least, most)
+        return
+    tiles = -(-windows.out_size.width // PIXELS)
+    stays = Stays(0, 0, 0)
+    for begin in range(lines[0], lines[1], LINES):
+        for first in range(span[0], span[1], layer.span):
+            groups = first, min(first + layer.span, span[1])
+            for tile in range(0, tiles, layer.strip):
+                strip = tile, min(tile + layer.strip, tiles)
+                for line in range(begin, min(begin + LINES, lines[1])):
+                    n, d, h = position_of(windows, line)
+                    regular = is_regular(source, d, h)
+                    image = x + n * source.image
+                    at = out + n * layer.target.image
+                    at += d * layer.target.depth + h * layer.target.height
+                    here = image
+                    if regular:
+                        here += simd.read_int(source.depth + 8 * d * windows.stride.depth)
+                        here += simd.read_int(source.height + 8 * h * windows.stride.height)
+                    if layer.slots == 0 or not regular or stays.regular == 0:
+                        stays = Stays(1 if regular else 0, here, at)
+                        if layer.slots > 0:
+                            _fill(layer, room, (image, at), (d, h), work.rows)
+                    off = here - stays.x + moved, at - stays.out + moved
+                    _write_line(layer, work, room, (image, at), (d, h), strip, groups, off, least,
+                                most)  # fmt: skip
 
 
 @inner
-def is_inside(source, w, count):
-    """Return whether windows of a line read nothing but x's own."""
-    return source.first <= w and w + count <= source.last
+def _fill(layer, room, places, line, rows):
+    """Write the addresses of a line's tiles, of which those alike have one slot."""
+    low, high = _alike(layer)
+    tiles = -(-layer.windows.out_size.width // PIXELS)
+    for t in range(tiles):
+        if t <= low or t >= high:
+            _fill_slot(layer, room, places, line, rows, t, _slot(t, low, high))
 
 
 @inner
-def _find_outs(target, at, w, count, room):
-    """Write where the pixels of a tile are stored: those past the last where the last is."""
-    for i in range(PIXELS):
-        simd.write_int(room.out_table + 8 * i, at + (w + min(i, count - 1)) * target.width)
+def _fill_slot(layer, room, places, line, rows, t, slot):
+    """Write the addresses of a tile in x and in the result."""
+    windows, form = layer.windows, layer.form
+    wide, w = columns(form), t * PIXELS
+    count = min(PIXELS, windows.out_size.width - w)
+    reads = (count - 1) * form.stride + form.taps
+    find(layer.source, windows, form.taps, places[0], (line[0], line[1], w), count, wide, reads,
+         room.table + 8 * slot * rows * wide)  # fmt: skip
+    for i in range(PIXELS):  # those past the last stand where the last does
+        at = places[1] + (w + min(i, count - 1)) * layer.target.width
+        simd.write_int(room.out_table + 8 * (slot * PIXELS + i), at)
 
 
 @inner
-def _multiply(layer, span, room, rows, moved, zero):
+def _alike(layer):
+    """Return the tiles, first and last + 1, that read nothing but x's own; one where none does."""
+    low = -(-layer.source.first // PIXELS)
+    return low, max(layer.source.last // PIXELS, low + 1)
+
+
+@inner
+def _slot(t, low, high):
+    """Return the slot of a tile: all that are alike have the same."""
+    return t if t <= low else max(t - (high - low - 1), low)
+
+
+@inner
+def _write_line(layer, work, room, places, line, strip, span, off, least, most):
+    """Write some groups of a strip of a line; off: bytes from where slots say x and out are."""
+    low, high = _alike(layer)
+    wide = columns(layer.form)
+    x_step = PIXELS * layer.windows.stride.width * layer.source.pixel
+    step = PIXELS * layer.target.width
+    for t in range(strip[0], strip[1]):
+        slot, on = 0, 0
+        if layer.slots == 0:
+            _fill_slot(layer, room, places, line, work.rows, t, 0)
+        else:
+            slot = _slot(t, low, high)
+            on = t - low if low <= t and t < high else 0
+        _multiply(work, room.table + 8 * slot * work.rows * wide,
+                  room.out_table + 8 * slot * PIXELS, work.rows, span,
+                  off[0] + on * x_step, off[1] + on * step, least, most)  # fmt: skip
+
+
+@inner
+def _write_met(layer, work, room, line, arrays, span, moved, least, most):
+    """Write some groups of a line a pixel at a time, without the taps that x does not hold."""
+    n, d, h = position_of(layer.windows, line)
+    image = arrays[0] + n * layer.source.image
+    target = layer.target
+    at = arrays[1] + n * target.image + d * target.depth + h * target.height
+    for w in range(layer.windows.out_size.width):
+        for i in range(PIXELS):
+            simd.write_int(room.out_table + 8 * i, at + w * target.width)
+        met = find_met(layer, image, (d, h, w), room, work.w_step // layer.windows.groups)
+        _multiply(work, room.table, room.out_table, met, span, moved, moved, least, most)
+
+
+@inner
+def _multiply(work, table, out_table, rows, span, off, out_off, least, most):
     """Write some pixels of a line: the groups of a span, for each output of a group.
 
-    moved: bytes that all addresses in x, and in the result, are further on.
+    off, out_off: bytes that all addresses in x, and in the result, are further on.
     """
-    groups, size, lanes = layer.windows.groups, simd.nbytes(zero), simd.width(zero)
-    least, most = of_type(layer.least, zero), of_type(layer.most, zero)
+    size, lanes = simd.nbytes(least), simd.width(least)
     block = VECTORS * lanes
-    last = span[1]
-    taps, stride = layer.form
-    matrix = rows_in(layer.source, layer.windows, layer.form) * taps * groups * size
-    for j in range(layer.target.planes):
-        plane = j * layer.target.plane
-        bias = layer.source.zeros
-        if layer.call.bias != 0:
-            bias = layer.call.bias + j * groups * size
+    last, w_step, zeros = span[1], work.w_step, work.zeros
+    taps, stride = work.taps, work.stride
+    for j in range(work.planes):
+        bias = zeros
+        if work.bias != 0:
+            bias = work.bias + j * w_step
         g = span[0]
         while g < last:
             whole = g + block <= last
-            given = (room.table, room.weights, rows, groups * size, moved[0] + g * size,
-                     j * matrix + g * size, bias + g * size, room.out_table,
-                     moved[1] + plane + g * size, last - g, least, most)  # fmt: skip
+            begin = bias + g * size if work.bias != 0 else zeros
+            given = (table, work.weights, rows, w_step, zeros, off + g * size,
+                     j * work.matrix + g * size, begin, out_table,
+                     out_off + j * work.plane + g * size, last - g, least, most)  # fmt: skip
             if taps == 3 and stride == 1:
                 _wide_3(*given) if whole else _narrow_3(*given)
             elif taps == 3:
@@ -157,74 +219,6 @@ def _multiply(layer, span, room, rows, moved, zero):
             else:
                 _wide_52(*given) if whole else _narrow_52(*given)
             g += block if whole else lanes
-
-
-@inner
-def find(source, windows, taps, image, position, count, wide, reads, at):
-    """Write where x has the rows of `count` windows of a line: `wide` columns, zeros past `reads`.
-
-    A row has `taps` taps of the width; of one there is a column for each window.  Returns whether
-    x holds all of the rows.
-    """
-    d, h, w = position
-    hole_d, hole_h, hole_w = windows.dilation
-    left = w * windows.stride.width
-    inside, whole = is_inside(source, w, count), True
-    step = 1 if taps > 1 else windows.stride.width
-    for plane in range(source.planes):
-        base = image + plane * source.plane
-        for a in range(windows.kernel_size.depth):
-            u = simd.read_int(source.depth + 8 * (d * windows.stride.depth + a * hole_d))
-            for b in range(windows.kernel_size.height):
-                v = simd.read_int(source.height + 8 * (h * windows.stride.height + b * hole_h))
-                for c in range(0, windows.kernel_size.width, taps):
-                    begin = source.width + 8 * (left + c * hole_w)
-                    if u == -1 or v == -1:
-                        whole = False
-                        for q in range(wide):
-                            simd.write_int(at + 8 * q, source.zeros)
-                    elif inside:
-                        t = base + u + v + simd.read_int(begin)
-                        for q in range(reads):
-                            simd.write_int(at + 8 * q, t + q * step * source.pixel)
-                        for q in range(reads, wide):
-                            simd.write_int(at + 8 * q, source.zeros)
-                    else:
-                        for q in range(reads):
-                            t = simd.read_int(begin + 8 * q * step)
-                            where = source.zeros if t == -1 else base + u + v + t
-                            simd.write_int(at + 8 * q, where)
-                        for q in range(reads, wide):
-                            simd.write_int(at + 8 * q, source.zeros)
-                    at += 8 * wide
-    return whole
-
-
-@inner
-def _find_met(layer, image, position, room, size):
-    """Write where x and the weights have the taps of a window that x holds; return how many."""
-    source, windows = layer.source, layer.windows
-    taps_d, taps_h, taps_w = windows.kernel_size
-    hole_d, hole_h, hole_w = windows.dilation
-    step = windows.groups * size
-    weights, met = layer.call.weights, 0
-    for plane in range(source.planes):
-        base = image + plane * source.plane
-        for a in range(taps_d):
-            u = simd.read_int(source.depth + 8 * (position[0] * windows.stride.depth + a * hole_d))
-            for b in range(taps_h):
-                to = position[1] * windows.stride.height + b * hole_h
-                v = simd.read_int(source.height + 8 * to)
-                for c in range(taps_w):
-                    to = position[2] * windows.stride.width + c * hole_w
-                    t = simd.read_int(source.width + 8 * to)
-                    if u != -1 and v != -1 and t != -1:
-                        simd.write_int(room.weights + 8 * met, weights)
-                        for i in range(PIXELS):
-                            simd.write_int(room.table + 8 * (met * PIXELS + i), base + u + v + t)
-                        met += 1
-                    weights += step
-    return met
 
 
 def warm() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from npconv.kernels import simd
-from npconv.kernels.depthwise import find, is_inside, position_of, rows_in, turned
+from npconv.kernels.depthwise import turned
 from npconv.kernels.depthwise_layer import Gradient
+from npconv.kernels.depthwise_tables import columns, find, is_inside, position_of, rows_in
 from npconv.kernels.depthwise_tile import PIXELS, make_gradient_tile
 from npconv.kernels.entry import entries, prepare
 from npconv.kernels.fields import cell, nbytes, read, scratch
@@ -80,12 +81,6 @@ def _sum(layer, table, lines, x, out, sums, span, moved, zero):
                 _add(layer, here, wide, count, pixels, pixel, sums + j * matrix, span, moved,
                      zero)  # fmt: skip
             w += count * pixels
-
-
-@inner
-def columns(form):
-    """Return how many positions of a line the pixels of a tile read."""
-    return (PIXELS - 1) * form.stride + form.taps
 
 
 @inner

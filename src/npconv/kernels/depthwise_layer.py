@@ -19,7 +19,8 @@ class Source(NamedTuple):
     depth, height and width are addresses of int64: the byte offset of each padded position of their
     axis, -1 where there is a zero.  zeros is the address of as many zeros as there are groups.  x
     holds all that the windows first to last - 1 of a line read, a position `pixel` bytes after the
-    one before it.
+    one before it; and all that the lines line_first to line_last - 1 of a plane of windows do, of
+    the planes plane_first to plane_last - 1.
     """
 
     planes: int
@@ -32,6 +33,10 @@ class Source(NamedTuple):
     pixel: int
     first: int
     last: int
+    line_first: int
+    line_last: int
+    plane_first: int
+    plane_last: int
 
 
 class Target(NamedTuple):
@@ -101,8 +106,10 @@ class Layer(NamedTuple):
     Where arrays are turned, a group of the grid is an image, and source and target are of scratch.
 
     form: taps of the width and stride of a tile, where there is one for these, else 1 and 1.
-    skips: whether a tap in the padding adds nothing, not even a NaN.  each: bytes of a thread's
-    scratch.
+    span and strip: groups, and tiles of a line, that are gone through for a few lines before the
+    next are.  slots: tiles of a line whose addresses differ by more than where they are; 0 where
+    they are too many to be held.  skips: whether a tap in the padding adds nothing, not even a NaN.
+    each: bytes of a thread's scratch.
     """
 
     call: Call
@@ -112,6 +119,9 @@ class Layer(NamedTuple):
     form: Form
     turn: Turn
     block: int
+    span: int
+    strip: int
+    slots: int
     skips: int
     least: float
     most: float
@@ -122,14 +132,42 @@ class Layer(NamedTuple):
 class Room(NamedTuple):
     """Scratch of one thread: addresses.
 
-    table      (rows, columns) int64   addresses in x
-    weights    (rows) int64            addresses of what they are multiplied with
-    out_table  (pixels) int64          addresses in the result
+    weights    (rows) int64                  addresses of what rows are multiplied with
+    table      (slots, rows, columns) int64  addresses in x
+    out_table  (slots, pixels) int64         addresses in the result
     """
 
-    table: int
     weights: int
+    table: int
     out_table: int
+
+
+class Work(NamedTuple):
+    """What every tile of an item is multiplied with.
+
+    weights: as in Room.  w_step: bytes of a tap's weights, as of an output's biases.  planes, plane
+    and matrix: how many outputs a group has, and bytes from one to the next, in the result and in
+    the weights.
+    """
+
+    weights: int
+    rows: int
+    w_step: int
+    zeros: int
+    taps: int
+    stride: int
+    planes: int
+    plane: int
+    matrix: int
+    bias: int
+
+
+class Stays(NamedTuple):
+    """Whose addresses the slots hold: whether x holds all that the line reads, where both are."""
+
+    regular: int
+    x: int
+    out: int
 
 
 class GradientCall(NamedTuple):

@@ -67,21 +67,21 @@ def make_tile(taps: int, stride: int, vectors: int, part: bool) -> Callable[...,
 
     ::
 
-        tile(table, weights, rows, w_step, offset, w_offset, start, out, out_offset, lanes,
+        tile(table, weights, rows, w_step, zeros, offset, w_offset, start, out, out_offset, lanes,
              least, most)
 
         out[i][v] = clamp(start[v] + sum over r < rows, c < taps of
                           x[table[r, i * stride + c]][v] * w[weights[r] + c * w_step][v])
 
     `table` holds columns(taps, stride) addresses for each row, `weights` one, `out` those of the
-    result, the last of which are written first; the offsets are bytes that are added to these.
-    rows may be 0.
+    result, the last of which are written first; the offsets are bytes that are added to these, but
+    not to `zeros`, the address of zeros, wherever it stands in the table.  rows may be 0.
     """
 
     @intrinsic
     def tile(
-        context: Any, table: Any, weights: Any, rows: Any, w_step: Any, offset: Any, w_offset: Any,
-        start: Any, out: Any, out_offset: Any, lanes: Any, least: Any, most: Any,
+        context: Any, table: Any, weights: Any, rows: Any, w_step: Any, zeros: Any, offset: Any,
+        w_offset: Any, start: Any, out: Any, out_offset: Any, lanes: Any, least: Any, most: Any,
     ) -> Any:  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
             *numbers, lanes, least, most = given
@@ -91,7 +91,7 @@ def make_tile(taps: int, stride: int, vectors: int, part: bool) -> Callable[...,
             return context.get_dummy_value()
 
         most_type = most
-        return types.void(*[types.int64] * 10, least, most), emit
+        return types.void(*[types.int64] * 11, least, most), emit
 
     return tile
 
@@ -103,8 +103,8 @@ def columns(taps: int, stride: int) -> int:
 
 def _emit_tile(
     do: Vectors, hold: _Lanes, form: tuple[int, int, int], table: Any, weights: Any, rows: Any,
-    w_step: Any, offset: Any, w_offset: Any, start: Any, out: Any, out_offset: Any, least: Any,
-    most: Any,
+    w_step: Any, zeros: Any, offset: Any, w_offset: Any, start: Any, out: Any, out_offset: Any,
+    least: Any, most: Any,
 ) -> None:  # fmt: skip
     taps, stride, vectors = form
     builder, none, one = do.builder, do.integer(0), do.integer(1)
@@ -131,7 +131,9 @@ def _emit_tile(
         w_at = builder.add(w_at, w_step)
     new = dict(sums)
     for q in range(columns(taps, stride)):
-        x_at = builder.add(_entry(do, row, q), offset)
+        found = _entry(do, row, q)
+        stays = builder.icmp_signed("==", found, zeros)
+        x_at = builder.select(stays, found, builder.add(found, offset))
         for v in range(vectors):
             value = hold.load(builder.add(x_at, steps[v]))
             for c in range(taps):

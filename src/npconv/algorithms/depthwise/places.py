@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npconv import addresses, arrays, compiler, relayout, spare
+from npconv.memory import whole_lines
 from npconv.problem import ConvProblem
 
 if TYPE_CHECKING:
     from npconv.kernels.fields import Grid
 
 SHARES = 8  # of the work
+PIXELS = 7  # of a tile, as the kernels have it
 _LITTLE = 1 << 20  # multiply-adds
 _KERNELS = ("depthwise", "depthwise_gradient")
 _COMPILING = 1e6  # steps
+_NEAR = 24 << 10  # bytes of x that tiles read more than once
+_CACHED = 8 << 20  # bytes of x and out
+_HELD = 64 << 10  # bytes of addresses
 _SLOW = 8  # times as long for a multiply-add as where vectors are used again and again
 _VECTOR = 64  # bytes
 _TURNED = 2  # such vectors of channels
@@ -76,6 +81,19 @@ def table_nbytes(problem: ConvProblem) -> int:
     return 32 * sum(reach) + problem.groups * problem.itemsize + 4096
 
 
+def room_nbytes(rows: int, columns: int, slots: int) -> int:
+    """Return the bytes of the Room of a thread."""
+    return whole_lines(8 * (rows + max(slots, 1) * (rows * columns + PIXELS)))
+
+
+def planned_room_nbytes(problem: ConvProblem) -> int:
+    """Return the most that these may be, by whatever tile."""
+    rows, columns = problem.terms, PIXELS
+    if held := slots(problem, rows, columns):
+        return room_nbytes(rows, columns, held)
+    return max(room_nbytes(rows, columns, 1), 8 * rows + _HELD)
+
+
 def source(problem: ConvProblem, steps: tuple[int, ...]) -> tuple[Any, Any]:
     """Return the kernels' Source of planes of x with these strides, and what it points to."""
     from npconv.kernels.depthwise_layer import Source
@@ -86,12 +104,39 @@ def source(problem: ConvProblem, steps: tuple[int, ...]) -> tuple[Any, Any]:
     zeros = np.zeros(problem.groups, problem.compute_dtype)
     depth, height, width = (table.ctypes.data for table in tables)
     pixel = steps[-2] if problem.size[-1] > 1 else 0
-    first, last = addresses.inside(problem)
+    inside = [(0, 1)] * (3 - problem.ndim) + [
+        addresses.inside(problem, axis) for axis in range(problem.ndim)
+    ]
     made = Source(
         problem.group_channels, steps[0], steps[1], depth, height, width, zeros.ctypes.data, pixel,
-        first, last,
+        *inside[2], *inside[1], *inside[0],
     )  # fmt: skip
     return made, (tables, zeros)
+
+
+def near(problem: ConvProblem) -> tuple[int, int]:
+    """Return how many groups, and tiles of a line, are gone through for a few lines at a time.
+
+    What they read stays in the nearest cache; where arrays come from memory, all are: in its order.
+    """
+    each = block(problem)
+    lines = problem.terms // problem.kernel_size[-1] * problem.itemsize
+    tiles = -(-problem.out_size[-1] // PIXELS)
+    if nbytes(problem, problem.x_shape) + nbytes(problem, problem.out_shape) > _CACHED:
+        return problem.groups, tiles
+    most = _NEAR // (lines * problem.stride[-1] * PIXELS)  # tiles of one group
+    blocks = -(-problem.groups // each)
+    wide = max(min(most // (tiles * each), blocks), 1)
+    return wide * each, max(min(most // (wide * each), tiles), 1)
+
+
+def slots(problem: ConvProblem, rows: int, columns: int) -> int:
+    """Return how many tiles of a line have addresses of their own, 0 where they are too many."""
+    tiles = -(-problem.out_size[-1] // PIXELS)
+    first, last = addresses.inside(problem)
+    alike = last // PIXELS - -(-first // PIXELS)
+    found = tiles - max(alike - 1, 0)
+    return found if 8 * found * (rows * columns + PIXELS) <= _HELD else 0
 
 
 def target(problem: ConvProblem, steps: tuple[int, ...]) -> Any:

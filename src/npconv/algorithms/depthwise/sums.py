@@ -10,7 +10,6 @@ import numpy as np
 from npconv import adjoints, arrays, relayout, spare
 from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.depthwise import places
-from npconv.memory import whole_lines
 from npconv.problem import (
     ConvProblem,
     Phase,
@@ -22,7 +21,6 @@ from npconv.problem import (
 )
 from npconv.templates import Template
 
-_PIXELS = 7  # of a tile, as costs are reckoned
 _VECTOR = 64  # bytes, likewise
 _FIND = 1.0  # vectors' products in the time that an address is written
 _FEW = 16  # phases that are remembered
@@ -43,7 +41,7 @@ def cost(problem: ConvProblem) -> Cost:
         held = 0 if places.lies_well(problem, problem.x_dtype, problem.in_channels) else x
         held += 0 if places.lies_well(problem, problem.out_dtype, problem.out_channels) else out
         moved = held
-    each = _scratch_nbytes(problem) + turned
+    each = places.planned_room_nbytes(problem) + turned
     tables = places.table_nbytes(problem)
     return Cost(
         _flops(problem), x + out + 3 * moved, 2 * weight + held + tables + each,
@@ -56,14 +54,9 @@ def _flops(problem: ConvProblem) -> float:
     lanes = _VECTOR // problem.itemsize
     vectors = -(-problem.groups // lanes)
     lines = problem.batch * math.prod(problem.out_size[:-1])
-    tiles = lines * -(-problem.out_size[-1] // _PIXELS)
-    products = tiles * _PIXELS * problem.terms * (vectors * problem.group_outputs + _FIND)
+    tiles = lines * -(-problem.out_size[-1] // places.PIXELS)
+    products = tiles * places.PIXELS * problem.terms * (vectors * problem.group_outputs + _FIND)
     return 2 * lanes * products
-
-
-def _scratch_nbytes(problem: ConvProblem) -> int:
-    """Return the bytes of the Room of a thread."""
-    return whole_lines(8 * (_PIXELS + (_PIXELS + 1) * problem.terms))
 
 
 def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
@@ -155,7 +148,11 @@ def _template(
     from npconv.kernels.fields import words
 
     skips, turns = how
-    each, block, wanted = _scratch_nbytes(problem), places.block(problem), places.shares(problem)
+    form = places.form(problem, () if skips else kernels.FORMS)
+    rows, columns = problem.terms // form.taps, (places.PIXELS - 1) * form.stride + form.taps
+    slots = 1 if skips else places.slots(problem, rows, columns)
+    each = places.room_nbytes(rows, columns, slots)
+    block, wanted = places.block(problem), places.shares(problem)
     steps, turn = [x_strides, out_strides], places.unturned()
     if turns:
         turn, steps = places.turn(problem, x_strides[1:], out_strides[1:], each)
@@ -165,10 +162,9 @@ def _template(
         lines = problem.batch * math.prod(problem.out_size[:-1])
         grid = places.grid(lines, -(-problem.groups // block), wanted)
     source, kept = places.source(problem, steps[0])
-    form = places.form(problem, () if skips else kernels.FORMS)
     layer = Layer(
         Call(0, 0, 0, 0), source, places.target(problem, steps[1]), places.windows(problem), form,
-        turn, block, int(skips), float(limits[0]), float(limits[1]), grid, each,
+        turn, block, *places.near(problem), slots, int(skips), *map(float, limits), grid, each,
     )  # fmt: skip
     entry = kernels.convolve[problem.compute_dtype.char]
     return Template(entry, words(layer), grid.items, each, kept)
@@ -187,7 +183,7 @@ def input_grad_cost(problem: ConvProblem) -> Cost:
     spans = spans_padding(problem)
     wanted = 0 if alone and not spans else target
     zeros = 0 if covers(problem) else target
-    each = _scratch_nbytes(largest.problem)
+    each = places.planned_room_nbytes(largest.problem)
     if count == 1 and not zeros and not spans and problem.x_dtype == problem.compute_dtype:
         turned = places.planned_turn_nbytes(largest.problem)
         if turned:

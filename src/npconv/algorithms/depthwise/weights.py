@@ -15,7 +15,7 @@ from npconv.memory import whole_lines
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
-_SUMS, _PIXELS = 10, 7  # of a tile, as the kernels have it
+_SUMS = 10  # taps of a tile, as the kernels have it
 _VECTOR = 64  # bytes, as costs are reckoned
 
 
@@ -42,7 +42,7 @@ def _cut(problem: ConvProblem, form: tuple[int, int], turns: bool, worth: int) -
     item = -(-lines // min(places.shares(problem), lines))
     held = max(_SUMS // taps, 1)
     rows = -(-problem.terms // taps // held) * held
-    wide = (_PIXELS - 1) * stride + taps
+    wide = (places.PIXELS - 1) * stride + taps
     each = whole_lines(8 * rows * (wide + taps))
     return _Cut(-(-lines // item), rows, held, taps, stride, each)
 
