@@ -14,6 +14,8 @@ import os
 
 import numpy as np
 
+from npconv import spare
+
 PAGE = mmap.PAGESIZE
 NO_ACCESS, READ_ONLY = 0, 1
 _READ_WRITE, _PRIVATE = 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -166,8 +168,10 @@ def workspaces(at_end):
     something was written next to.
     """
     _Workspaces.at_end, _Workspaces.taken, _Workspaces.beside = at_end, 0, []
-    before = _SET(_OURS)
+    before, keeps = _SET(_OURS), spare._KEEPS
+    spare._KEEPS = False  # what is kept of large arrays is not NumPy's
     try:
         yield _Workspaces
     finally:
+        spare._KEEPS = keeps
         _SET(before)

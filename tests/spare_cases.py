@@ -26,6 +26,8 @@ def make_small(monkeypatch):
     """Blocks of a page and more are kept, 40 pages at most."""
     monkeypatch.setattr(spare, "LARGE", 1)
     monkeypatch.setattr(spare, "_HUGE", PAGE)
+    monkeypatch.setattr(spare, "_UNIT", PAGE)
+    monkeypatch.setattr(spare, "_HOT", 10 * PAGE)
     monkeypatch.setattr(spare, "_MOST", 40 * PAGE)
 
 

@@ -175,8 +175,22 @@ def test_where_the_system_gives_nothing_numpy_is_asked(monkeypatch):
             spare.room(nbytes)
 
 
+def test_the_last_that_are_gone_stay_as_they_are_and_large_ones_do_not(monkeypatch):
+    monkeypatch.setattr(spare, "_HOT", 3 * spare.LARGE)
+    monkeypatch.setattr(spare.mmap, "MADV_FREE", -1)  # what is to be marked is seen to go
+    arrays = [spare.room(spare.LARGE) for _ in range(5)]
+    places = [address(array) for array in arrays]
+    while arrays:
+        del arrays[0]
+    assert [address(block.whole) for block in spare._waiting.values()] == places[2:]
+    large = spare.room(2 * spare.LARGE)
+    del large
+    assert [address(block.whole) for block in spare._waiting.values()] == places[2:]
+
+
 def test_what_cannot_be_marked_is_not_kept(monkeypatch):
     array = spare.room(spare.LARGE)
+    monkeypatch.setattr(spare, "_HOT", 0)
     monkeypatch.setattr(spare.mmap, "MADV_FREE", -1)
     del array
     assert waiting() == 0

@@ -3,9 +3,11 @@
 A block of 32 MiB or more is more than malloc keeps: it comes from the system at each call, and goes
 back.  Of smaller ones malloc keeps as much as it happens to: a call that takes three of 12 MB, one
 after the other, may have all of them mapped anew.  The system clears pages as they are first
-written to, which takes longer than writing them, and longer than many a convolution.  Here the
-block of an array that is gone stays mapped, marked as memory that the system may take (MADV_FREE,
-0.1 ms for 100 MB).  As long as it has not, the next array is written without a fault.
+written to, which takes longer than writing them, and longer than many a convolution.  Even of
+one of a megabyte the pages may be new in each call.  Here the block of an array that is gone stays
+mapped.  The last few that are gone stay as they are, `_HOT` bytes of them; those before them are
+marked as memory that the system may take (MADV_FREE, 0.1 ms for 100 MB where it is at rest).  As
+long as it has not, the next array is written without a fault.
 
 What that adds to the memory a process holds is bounded twice.  Blocks in use and blocks that wait
 are together no more than what was asked for at once before: the most that results and scratch of
@@ -28,8 +30,11 @@ import numpy as np
 
 from npconv.memory import LINE, physical_memory
 
-LARGE = 4 << 20  # bytes: where NumPy, too, begins to ask for huge pages
+LARGE = 256 << 10  # bytes
+_UNIT = 64 << 10  # bytes, of which smaller blocks are multiples
 _HUGE = 2 << 20  # bytes of a huge page: whole ones are placed at its multiples
+_HUGE_FROM = 4 << 20  # bytes: where NumPy, too, begins to ask for huge pages
+_HOT = min(32 << 20, physical_memory() // 64)  # bytes that wait as they are
 _MOST = min(512 << 20, physical_memory() // 16)  # bytes that wait
 _FIT = 2  # a block's bytes to those asked for, at most
 # Only Linux has been measured; elsewhere malloc may well keep such blocks by itself.
@@ -71,8 +76,8 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 def release_memory() -> int:
     """Give memory that waits for later results back to the system.
 
-    npconv keeps the memory of results and scratch of 4 MiB or more that are gone, so that the next
-    call writes its own without page faults.
+    npconv keeps the memory of results and scratch of 256 KiB or more that are gone, so that the
+    next call writes its own without page faults.
 
     Returns
     -------
@@ -83,8 +88,8 @@ def release_memory() -> int:
     -----
     Results that are still referred to stay as they are.  There is seldom a need to call it: what
     waits is 512 MiB at most, or a sixteenth of all memory where that is less; it is never more than
-    was in use at once before; and the system takes it by itself where memory is short.  Linux only:
-    elsewhere nothing is kept.
+    was in use at once before; and the system takes all but 32 MiB by itself where memory is short.
+    Linux only: elsewhere nothing is kept.
 
     Examples
     --------
@@ -123,6 +128,7 @@ class _Lent(NamedTuple):
 # forks come at any time, within any line here.  A block belongs to whoever pops it, what is looked
 # through is a copy, and that sums of bytes are late by a block is all that others can do.
 _waiting: dict[int, _Block] = {}
+_hot: dict[int, int] = {}  # bytes of those that wait as they are
 _lent: dict[int, _Lent] = {}
 
 
@@ -134,7 +140,8 @@ class _Most:
 
 def _lend(nbytes: int) -> _Loan | None:
     """Return a block that waits, or a new one; None where the system gives none."""
-    size = -(-nbytes // _HUGE) * _HUGE
+    unit = _UNIT if nbytes < _HUGE_FROM else _HUGE
+    size = -(-nbytes // unit) * unit
     block = _fitting(size) or _new(size)
     if block is None:
         return None
@@ -148,6 +155,7 @@ def _fitting(size: int) -> _Block | None:
     fitting = [b for b in _waiting.copy().values() if size <= b.nbytes <= _FIT * size]
     for block in sorted(fitting, key=lambda b: b.nbytes):
         if _waiting.pop(id(block.mapping), None) is not None:
+            _hot.pop(id(block.mapping), None)
             return block
     return None
 
@@ -163,8 +171,9 @@ def _new(size: int) -> _Block | None:
         mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except (OSError, OverflowError, ValueError):
         return None
-    with suppress(OSError):  # of a system without huge pages
-        mapping.madvise(mmap.MADV_HUGEPAGE)
+    if size >= _HUGE_FROM:
+        with suppress(OSError):  # of a system without huge pages
+            mapping.madvise(mmap.MADV_HUGEPAGE)
     return _Block(mapping, np.frombuffer(mapping, np.uint8))
 
 
@@ -173,10 +182,27 @@ def _take_back(block: _Block) -> None:
     lent = _lent.pop(id(block.mapping), None)
     if lent is None or lent.held < block.nbytes or block.nbytes > _MOST:
         return
-    with suppress(OSError):  # of a system older than MADV_FREE, or pages that are locked
-        block.mapping.madvise(mmap.MADV_FREE)
-        _waiting[id(block.mapping)] = block
-        _drop_to(_MOST)
+    key = id(block.mapping)
+    _hot[key] = block.nbytes
+    _waiting[key] = block
+    _cool()
+    _drop_to(_MOST)
+
+
+def _cool() -> None:
+    """Let the system take some of those that wait as they are: large ones, then the oldest."""
+    hot = _hot.copy()
+    excess = sum(hot.values()) - _HOT
+    for key in sorted(hot, key=lambda key: hot[key] <= _HOT // 2):
+        if excess <= 0:
+            return
+        excess -= hot[key]
+        _hot.pop(key, None)
+        block = _waiting.pop(key, None)  # nobody is lent it meanwhile
+        if block is not None:
+            with suppress(OSError):  # of a system older than MADV_FREE, or pages that are locked
+                block.mapping.madvise(mmap.MADV_FREE)
+                _waiting[key] = block
 
 
 def _drop_to(nbytes: int) -> int:
@@ -189,6 +215,7 @@ def _drop_to(nbytes: int) -> int:
             break
         dropped += block.nbytes
         _waiting.pop(key, None)
+        _hot.pop(key, None)
     return dropped
 
 
