@@ -36,7 +36,7 @@ def cost(problem: ConvProblem) -> Cost:
     if problem.weight_dtype != problem.compute_dtype:
         cast = math.prod(problem.weight_shape) * problem.itemsize
     tables = 3 * 8 * max(problem.reach(problem.out_size, problem.out_size)[1])
-    moved = 3 * packed + 2 * moved + tables
+    moved = 3 * packed + moved + tables
     tiles = problem.batch * problem.pixels / 13 + 1
     merged = problem.kernel_size[-1] if _may_merge(problem) else 1
     read = tiles * problem.taps / merged / 20  # addresses written
