@@ -85,11 +85,7 @@ def _write(layer, work, room, lines, x, out, span, moved, zero):
     """
     source, windows = layer.source, layer.windows
     least, most = of_type(layer.least, zero), of_type(layer.most, zero)
-    if layer.skips:
-        for line in range(lines[0], lines[1]):
-            _write_met(layer, work, room, line, (x, out), span, moved, least, most)
-        return
-    tiles = -(-windows.out_size.width // PIXELS)
+    tiles = windows.out_size.width if layer.skips else -(-windows.out_size.width // PIXELS)
     stays = Stays(0, 0, 0)
     for begin in range(lines[0], lines[1], LINES):
         for first in range(span[0], span[1], layer.span):
@@ -160,29 +156,29 @@ def _write_line(layer, work, room, places, line, strip, span, off, least, most):
     x_step = PIXELS * layer.windows.stride.width * layer.source.pixel
     step = PIXELS * layer.target.width
     for t in range(strip[0], strip[1]):
-        slot, on = 0, 0
-        if layer.slots == 0:
+        slot, on, rows = 0, 0, work.rows
+        if layer.skips:
+            rows = _fill_met(layer, room, places, (line[0], line[1], t), simd.nbytes(least))
+        elif layer.slots == 0:
             _fill_slot(layer, room, places, line, work.rows, t, 0)
         else:
             slot = _slot(t, low, high)
             on = t - low if low <= t and t < high else 0
         _multiply(work, room.table + 8 * slot * work.rows * wide,
-                  room.out_table + 8 * slot * PIXELS, work.rows, span,
+                  room.out_table + 8 * slot * PIXELS, rows, span,
                   off[0] + on * x_step, off[1] + on * step, least, most)  # fmt: skip
 
 
 @inner
-def _write_met(layer, work, room, line, arrays, span, moved, least, most):
-    """Write some groups of a line a pixel at a time, without the taps that x does not hold."""
-    n, d, h = position_of(layer.windows, line)
-    image = arrays[0] + n * layer.source.image
-    target = layer.target
-    at = arrays[1] + n * target.image + d * target.depth + h * target.height
-    for w in range(layer.windows.out_size.width):
-        for i in range(PIXELS):
-            simd.write_int(room.out_table + 8 * i, at + w * target.width)
-        met = find_met(layer, image, (d, h, w), room, work.w_step // layer.windows.groups)
-        _multiply(work, room.table, room.out_table, met, span, moved, moved, least, most)
+def _fill_met(layer, room, places, position, size):
+    """Write the addresses of a pixel, without the taps that x does not hold; return how many met.
+
+    All pixels of the tile stand where this one does.
+    """
+    at = places[1] + position[2] * layer.target.width
+    for i in range(PIXELS):
+        simd.write_int(room.out_table + 8 * i, at)
+    return find_met(layer, places[0], position, room, size)
 
 
 @inner

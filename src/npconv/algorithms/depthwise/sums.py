@@ -150,7 +150,8 @@ def _template(
     skips, turns = how
     form = places.form(problem, () if skips else kernels.FORMS)
     rows, columns = problem.terms // form.taps, (places.PIXELS - 1) * form.stride + form.taps
-    slots = 1 if skips else places.slots(problem, rows, columns)
+    slots = 0 if skips else places.slots(problem, rows, columns)
+    span, strip = (problem.groups, problem.out_size[-1]) if skips else places.near(problem)
     each = places.room_nbytes(rows, columns, slots)
     block, wanted = places.block(problem), places.shares(problem)
     steps, turn = [x_strides, out_strides], places.unturned()
@@ -164,7 +165,8 @@ def _template(
     source, kept = places.source(problem, steps[0])
     layer = Layer(
         Call(0, 0, 0, 0), source, places.target(problem, steps[1]), places.windows(problem), form,
-        turn, block, *places.near(problem), slots, int(skips), *map(float, limits), grid, each,
+        turn, block, span, strip, slots, int(skips), float(limits[0]),
+        float(limits[1]), grid, each,
     )  # fmt: skip
     entry = kernels.convolve[problem.compute_dtype.char]
     return Template(entry, words(layer), grid.items, each, kept)
