@@ -8,7 +8,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 TESTS = $(ONE_THREAD) $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-without-numba test-peers check lint bench readme clean
+.PHONY: help demo test test-all test-without-numba test-peers check lint bench readme errors clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 28
@@ -53,6 +53,9 @@ bench: $(VENV)/.stamp-bench  ## layers, goals, images beside other libraries (in
 readme: $(VENV)/.stamp-bench  ## write the layers of the last `make bench`, and images, into README
 	$(BIN)/npconv bench show $(RESULTS)/layers.json --readme --picture docs/bench.png
 	$(BIN)/npconv bench images --readme
+
+errors: $(VENV)/.stamp  ## measure the error of each Winograd tile and write it into docs
+	$(BIN)/python docs/winograd_errors.py
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
