@@ -3,9 +3,9 @@
     python guarded_calls.py SEED COUNT LAST
 
 Draws COUNT geometries.  Of each every direction is computed by `indirect`, by `depthwise`, by
-`winograd` and by whatever the planner takes, with every array and every workspace flush against a
-page without access.  The file LAST names the call that was made last: after a fault, the one that
-faulted.
+`stencil`, by `winograd` and by whatever the planner takes, with every array and every workspace
+flush against a page without access.  The file LAST names the call that was made last: after a
+fault, the one that faulted.
 """
 
 import contextlib

@@ -9,7 +9,7 @@ import npconv
 import oracle
 import oracle_grad
 
-COMPILED = ("small", "indirect", "depthwise", "winograd", "auto")
+COMPILED = ("small", "indirect", "depthwise", "stencil", "winograd", "auto")
 LOOSE = {"strict": 2, "fast": 40}  # times the direct sum's bound, of a tile's largest sum
 ACTIVATIONS = {None: (-np.inf, np.inf), "relu": (0, np.inf), "relu6": (0, 6)}
 FEW = (1, 1, 2, 3, 4, 5, 7, 8)
@@ -196,7 +196,7 @@ def complaint(drawn, name, which, out, want, values):
     want = want.astype(drawn.dtype)
     if np.array_equal(out, want):
         return ""
-    if name in ("small", "indirect", "depthwise"):
+    if name in ("small", "indirect", "depthwise", "stencil"):
         return f" differs in {np.sum(out != want)} elements"
     sizes = {key: np.abs(value) for key, value in values.items()}
     most = max(answers(replace(drawn, activation=None), sizes)[which].max(), 1)

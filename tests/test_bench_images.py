@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 from npconv.bench import app, images, images_text
@@ -36,11 +37,10 @@ def test_the_oracle_is_the_definition():
 
 def test_a_tiny_image_run_through_real_workers(tmp_path):
     some = ("npconv.conv", "scipy.ndimage.correlate", "npconv.ndimage.gaussian_filter")
+    cases = [case for case in images.CASES if case.name in ("7x7", "Gaussian, sigma 1")]
     contenders = {name: CONTENDERS[name] for name in (*some, "skimage.filters.gaussian")}
     contenders["absent"] = Contender("correlate", "no-such-package", print)
-    result = images.measure(
-        (images.CASES[1], images.CASES[3]), size=(32, 32), contenders=contenders, rounds=2
-    )
+    result = images.measure(cases, size=(32, 32), contenders=contenders, rounds=2)
     assert [len(case.contenders) for case in result.cases] == [3, 2]
     for case in result.cases:
         rows = {row.contender: row for row in case.contenders}
@@ -66,6 +66,35 @@ def test_a_tiny_image_run_through_real_workers(tmp_path):
     assert environment().cpu in written
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_of_ours_filters_every_kind_of_image(dtype, channels):
+    pixels = images.Pixels(dtype, channels)
+    for case in images.CASES[:1] + images.CASES[-2:-1]:
+        given = images.arguments(case, (40, 50), pixels)
+        expected = images.oracle(case, given)
+        ran = 0
+        for contender in CONTENDERS.values():
+            if contender.operation != case.operation or contender.package != "npconv":
+                continue
+            if not contender.why_not(**given):
+                result = contender.prepare(**given)()
+                assert result.dtype == dtype
+                assert np.abs(result - expected).max() <= (1e-6 if dtype == "float32" else 1)
+                ran += 1
+        assert ran
+
+
+def test_colours_are_filtered_one_by_one():
+    case = images.CASES[1]
+    given = images.arguments(case, (12, 17), images.Pixels("uint16", 3))
+    whole = images.oracle(case, given)
+    for channel in range(3):
+        alone = brute_force(given["image"][:, :, channel], given["kernel"])
+        want = np.clip(np.rint(alone), 0, 65535)
+        np.testing.assert_array_equal(whole[:, :, channel], want)
+
+
 def test_a_wrong_result_and_a_worker_that_stops_say_so_in_their_rows():
     class Wrong:
         def prepare(self, given):
@@ -85,7 +114,7 @@ def test_a_wrong_result_and_a_worker_that_stops_say_so_in_their_rows():
     workers = {"wrong": Wrong(), "stopped": Stopped(), "late": Late()}
     contenders = {name: Contender("correlate", "numpy", print) for name in workers}
     result = images.measure_case(
-        images.CASES[0], (8, 9), contenders, workers.__getitem__, 3, 1.0, lambda: None
+        images.CASES[0], (8, 9), images.GREY, contenders, workers.__getitem__, 3, 1.0, lambda: None
     )
     assert [row.note for row in result.contenders] == [
         "wrong: the result is (3, 3), not (8, 9)",
@@ -99,7 +128,7 @@ def test_images_command_writes_the_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     row = images.ContenderTime("npconv.conv", 0.005, 1.0, 1e-7, 2.0, [0.005])
     made_up = images.ImagesResult(
-        environment(), (8, 8), 3, [images.CaseResult(images.CASES[0], [row])]
+        environment(), (8, 8), 3, images.GREY, [images.CaseResult(images.CASES[0], [row])]
     )
     monkeypatch.setattr(images, "measure", None)
     result = CliRunner().invoke(app, ["images", "--readme"])

@@ -40,7 +40,7 @@ for name in {names}:
             ("NCHW", (2, 64, 33, 32)), ("NHWC", (2, 33, 32, 64)), ("NCHW", (2, 4, 8, 9)),
         ):
             channels = shape[layout.index("C")]
-            groups = channels if name == "depthwise" else 1
+            groups = channels if name in ("depthwise", "stencil") else 1
             x = np.ones(shape, dtype)
             weight = np.ones((channels, channels // groups, 3, 3), dtype)
             for precision in ("strict", "fast"):

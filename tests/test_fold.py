@@ -11,10 +11,25 @@ import cases
 import npconv
 import oracle
 import oracle_grad
+import pool_cases
 from npconv import conv, fold, unfold
 
-DTYPES = ("bool", "int8", "uint16", "int64", "uint64", "float16", "float32", "longdouble", "F", "D")
+DTYPES = (
+    "bool",
+    "int8",
+    "uint16",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float32",
+    "float64",
+    "longdouble",
+    "F",
+    "D",
+)
 AXES = "ABDEF"
+ways = st.sampled_from(sorted(pool_cases.WAYS))
 
 
 def taken(size, kernel_size, *, stride=1, padding=0, dilation=1, padding_mode="zeros"):
@@ -57,8 +72,15 @@ def spatial(case):
 
 
 @cases.examples(120, 4000)
-@given(cases.problems(max_ndim=4), st.sampled_from(DTYPES), st.sampled_from(tuple(cases.PLACES)))
-def test_unfold(case, dtype, place):
+@given(
+    cases.problems(max_ndim=4), st.sampled_from(DTYPES), st.sampled_from(tuple(cases.PLACES)), ways
+)
+def test_unfold(case, dtype, place, way):
+    with pool_cases.way(way):
+        check_unfold(case, dtype, place)
+
+
+def check_unfold(case, dtype, place):
     geometry, axes = spatial(case)
     kernel_size = case.weight_shape[2:]
     x, _, _ = case.arrays(dtype)
@@ -75,8 +97,15 @@ def test_unfold(case, dtype, place):
 
 
 @cases.examples(120, 4000)
-@given(cases.problems(max_ndim=4), st.sampled_from(DTYPES), st.sampled_from(tuple(cases.PLACES)))
-def test_fold(case, dtype, place):
+@given(
+    cases.problems(max_ndim=4), st.sampled_from(DTYPES), st.sampled_from(tuple(cases.PLACES)), ways
+)
+def test_fold(case, dtype, place, way):
+    with pool_cases.way(way):
+        check_fold(case, dtype, place)
+
+
+def check_fold(case, dtype, place):
     geometry, axes = spatial(case)
     kernel_size, size = case.weight_shape[2:], case.x_shape[2:]
     x, _, _ = case.arrays()
@@ -95,8 +124,13 @@ def test_fold(case, dtype, place):
 
 
 @cases.examples(60, 2000)
-@given(cases.problems(max_ndim=4))
-def test_they_are_adjoint_exactly(case):
+@given(cases.problems(max_ndim=4), ways)
+def test_they_are_adjoint_exactly(case, way):
+    with pool_cases.way(way):
+        check_adjoint(case)
+
+
+def check_adjoint(case):
     geometry, axes = spatial(case)
     kernel_size = case.weight_shape[2:]
     x, _, _ = case.arrays("int64")
@@ -110,8 +144,13 @@ def test_they_are_adjoint_exactly(case):
 
 
 @cases.examples(60, 2000)
-@given(cases.problems(max_ndim=3))
-def test_conv_is_one_product_with_the_columns(case):
+@given(cases.problems(max_ndim=3), ways)
+def test_conv_is_one_product_with_the_columns(case, way):
+    with pool_cases.way(way):
+        check_product(case)
+
+
+def check_product(case):
     geometry, axes = spatial(case)
     kernel_size = case.weight_shape[2:]
     x, weight, _ = case.arrays()

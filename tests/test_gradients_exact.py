@@ -149,7 +149,7 @@ def test_the_adjoint_identity_over_every_small_1d_geometry(kernel):
     values = oracle.small_integers(rng, 300, "float64")
     weight = values[:4].repeat(kernel).reshape(2, 2, kernel) * values[-kernel:]
     modes = itertools.cycle(oracle.PAD_MODES)
-    checked = dict.fromkeys({*npconv.algorithms()} - {*cases.absent(), "depthwise"}, 0)
+    checked = dict.fromkeys({*npconv.algorithms()} - {*cases.absent(), "depthwise", "stencil"}, 0)
     for size, geometry in sweep(kernel):
         geometry = {**geometry, "padding_mode": next(modes)}
         x = values[: 4 * size].reshape(2, 2, size)

@@ -30,7 +30,7 @@ def test_rows(direction):
     assert tuple(r.algorithm for r in made.rows) == npconv.algorithms()
     assert [r.algorithm for r in made.rows if r.chosen] == [made.algorithm]
     assert {row.algorithm for row in made.rows if row.why_not} == {
-        "depthwise", *cases.absent(),
+        "depthwise", "stencil", *cases.absent(),
     }  # fmt: skip
     able = [row for row in made.rows if not row.why_not]
     for row in able:
@@ -170,7 +170,7 @@ def test_grads_of_mixed_dtypes():
 @pytest.mark.parametrize("name", npconv.algorithms())
 def test_grads_by_the_algorithm_named(name):
     grad_out, x, weight = arrays("float64")
-    if name in {"depthwise", *cases.absent()}:
+    if name in {"depthwise", "stencil", *cases.absent()}:
         return
     grads = conv_grad(grad_out, x, weight, algorithm=name, **GEOMETRY)
     np.testing.assert_array_equal(

@@ -131,6 +131,13 @@ def test_magnitude_is_both_directions() -> None:
         )
 
 
+@pytest.fixture
+def by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filter no image at once."""
+    monkeypatch.setitem(images.apply.__globals__, "filter_at_once", lambda *_: None)
+
+
+@pytest.mark.usefixtures("by_blocks")
 def test_blocks_are_small_and_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     image = RNG.integers(0, 256, (97, 23), dtype=np.uint8)
     whole = {name: images.apply(image, name) for name in ("box:7", "gaussian:2", "emboss")}
@@ -149,6 +156,7 @@ def test_blocks_are_small_and_join_without_a_seam(monkeypatch: pytest.MonkeyPatc
         assert max(heights) <= 5 * images.kernel(name).numbers.shape[0]
 
 
+@pytest.mark.usefixtures("by_blocks")
 @pytest.mark.parametrize("twice", [True, False])
 def test_two_passes_give_the_one_pass_result(twice: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     image = RNG.integers(0, 65536, (40, 31), dtype=np.uint16)

@@ -18,6 +18,7 @@ REFUSALS = {
     "depthwise": "there is one group|of one channel, or of one output|Numba is not installed",
     "indirect": "Numba is not installed",
     "small": "up to 8192 in all|Numba is not installed",
+    "stencil": "groups of one channel|a stride leaves some out|Numba is not installed",
     "winograd": "save no products|up to 7 taps|Numba is not installed",
 }
 

@@ -13,7 +13,7 @@ from npconv import ndimage
 def way(request, monkeypatch):
     """Small arrays have a short way of their own: also send them through npconv.conv."""
     if request.param == "conv":
-        monkeypatch.setattr("npconv.ndimage.sums._SMALL", -1)
+        monkeypatch.setattr("npconv.ndimage.sums.SMALL", -1)
 
 
 def raises_alike(function, *args, **kwargs):
@@ -77,7 +77,7 @@ def test_float32_is_summed_in_float32_unless_float64_is_asked_for():
 
 @pytest.mark.parametrize(("sigma", "order"), [(1, 0), (2, 0), (3, 0), (7, 0), (2, 1), (2, 2)])
 def test_float32_taps_keep_their_sum(sigma, order, monkeypatch):
-    monkeypatch.setattr("npconv.ndimage.sums._SMALL", -1)
+    monkeypatch.setattr("npconv.ndimage.sums.SMALL", -1)
     spot = np.zeros(101, np.float32)
     spot[50] = 1  # its response is the taps as they were rounded
     taps = ndimage.gaussian_filter1d(spot, sigma, order=order)

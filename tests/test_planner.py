@@ -30,7 +30,7 @@ def test_rows():
     assert isinstance(made, Plan)
     assert tuple(r.algorithm for r in made.rows) == npconv.algorithms()
     assert [r.algorithm for r in made.rows if r.chosen] == [made.algorithm]
-    able = [r for r in made.rows if r.algorithm not in {*cases.absent(), "depthwise"}]
+    able = [r for r in made.rows if r.algorithm not in {*cases.absent(), "depthwise", "stencil"}]
     for r in able:
         assert r.why_not == ""
         assert r.seconds > 0
@@ -66,7 +66,9 @@ def test_printed(shapes, dtype, refused):
     for name, line in table.items():
         assert line.startswith("->") == (name == made.algorithm)
         reason = row(made, name).why_not
-        assert bool(reason) == (name in (*refused, "depthwise") or name in cases.absent())
+        assert bool(reason) == (
+            name in (*refused, "depthwise", "stencil") or name in cases.absent()
+        )
         assert len(reason) > 10 or not reason
         assert line.endswith(reason)
         if not reason:

@@ -11,8 +11,20 @@ import cases
 import npconv
 import oracle
 import oracle_pool
+import pool_cases
 
-DTYPES = ("float64", "float32", "float16", "int8", "uint8", "int64", "uint64", "bool", "longdouble")
+DTYPES = (
+    "float64",
+    "float32",
+    "float32",
+    "float16",
+    "int8",
+    "uint8",
+    "int64",
+    "uint64",
+    "bool",
+    "longdouble",
+)
 
 
 LETTERS = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
@@ -88,11 +100,17 @@ def refused(case, empty_ok, call):
 
 
 places = st.sampled_from(sorted(cases.PLACES))
+ways = st.sampled_from(sorted(pool_cases.WAYS))
 
 
 @cases.examples(400, 10_000)
-@given(geometries(), st.sampled_from(DTYPES), places)
-def test_max_pool(case, dtype, place):
+@given(geometries(), st.sampled_from(DTYPES), places, ways)
+def test_max_pool(case, dtype, place, way):
+    with pool_cases.way(way):
+        check_max_pool(case, dtype, place)
+
+
+def check_max_pool(case, dtype, place):
     x = cases.PLACES[place](numbers(case, dtype))
     keywords = {"layout": LETTERS[len(case.kernel)], **case.geometry}
     if refused(case, False, lambda: npconv.max_pool(x, case.kernel, **keywords)):
@@ -112,8 +130,18 @@ def test_max_pool(case, dtype, place):
 
 
 @cases.examples(300, 10_000)
-@given(geometries(), st.sampled_from(("int64", "float64", "float16", "complex64", "bool")), places)
-def test_max_pool_grad(case, dtype, place):
+@given(
+    geometries(),
+    st.sampled_from(("int64", "float64", "float32", "float16", "complex64", "bool")),
+    places,
+    ways,
+)
+def test_max_pool_grad(case, dtype, place, way):
+    with pool_cases.way(way):
+        check_max_pool_grad(case, dtype, place)
+
+
+def check_max_pool_grad(case, dtype, place):
     rng = np.random.default_rng(case.seed)
     x = cases.PLACES[place](numbers(case, "float32"))
     keywords = {"layout": LETTERS[len(case.kernel)], **case.geometry}
@@ -130,8 +158,15 @@ def test_max_pool_grad(case, dtype, place):
 
 
 @cases.examples(400, 10_000)
-@given(geometries(), st.sampled_from((*DTYPES, "complex64", "complex128")), places, st.booleans())
-def test_avg_pool(case, dtype, place, count_include_pad):
+@given(
+    geometries(), st.sampled_from((*DTYPES, "complex64", "complex128")), places, st.booleans(), ways
+)
+def test_avg_pool(case, dtype, place, count_include_pad, way):
+    with pool_cases.way(way):
+        check_avg_pool(case, dtype, place, count_include_pad)
+
+
+def check_avg_pool(case, dtype, place, count_include_pad):
     x = cases.PLACES[place](numbers(case, dtype, special=False))
     keywords = {
         "layout": LETTERS[len(case.kernel)], "count_include_pad": count_include_pad,
@@ -160,8 +195,19 @@ def test_avg_pool(case, dtype, place, count_include_pad):
 
 
 @cases.examples(300, 10_000)
-@given(geometries(), st.sampled_from(("float64", "int64", "complex128")), places, st.booleans())
-def test_avg_pool_grad_is_the_exact_adjoint(case, dtype, place, count_include_pad):
+@given(
+    geometries(),
+    st.sampled_from(("float32", "float64", "int64", "complex128")),
+    places,
+    st.booleans(),
+    ways,
+)
+def test_avg_pool_grad_is_the_exact_adjoint(case, dtype, place, count_include_pad, way):
+    with pool_cases.way(way):
+        check_avg_pool_grad(case, dtype, place, count_include_pad)
+
+
+def check_avg_pool_grad(case, dtype, place, count_include_pad):
     keywords = {
         "layout": LETTERS[len(case.kernel)], "count_include_pad": count_include_pad,
         **case.geometry,
@@ -188,8 +234,13 @@ def test_avg_pool_grad_is_the_exact_adjoint(case, dtype, place, count_include_pa
 
 
 @cases.examples(100, 2000)
-@given(geometries(max_ndim=2), st.booleans())
-def test_gradients_by_differences(case, count_include_pad):
+@given(geometries(max_ndim=2), st.booleans(), ways)
+def test_gradients_by_differences(case, count_include_pad, way):
+    with pool_cases.way(way):
+        check_gradients_by_differences(case, count_include_pad)
+
+
+def check_gradients_by_differences(case, count_include_pad):
     keywords = {"layout": LETTERS[len(case.kernel)], **case.geometry}
     rng = np.random.default_rng(case.seed)
     x = rng.permutation(int(np.prod(case.shape))).reshape(case.shape) * 1.0  # no ties

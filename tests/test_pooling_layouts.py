@@ -7,7 +7,14 @@ import pytest
 
 import npconv
 import oracle_pool
+import pool_cases
 from pool_cases import every_call
+
+
+@pytest.fixture(params=list(pool_cases.WAYS), autouse=True)
+def each_way(request):
+    with pool_cases.way(request.param):
+        yield
 
 
 @pytest.mark.parametrize("letters", ["".join(p) for p in itertools.permutations("NCHW")])
@@ -97,3 +104,10 @@ def test_a_broadcast_x_and_a_list():
     grad_out = np.broadcast_to(np.float32(3), (2, 3, 2, 3))
     assert npconv.avg_pool_grad(grad_out, x.shape, 2).sum() == 3 * 36
     assert npconv.max_pool_grad(grad_out, x, 2).sum() == 3 * 36
+
+
+def test_an_axis_of_length_one_between_two_others():
+    x = np.asfortranarray(np.arange(4.0).reshape(1, 1, 2, 1, 2))
+    grad_out = np.array([5.0, 6, 7, 8]).reshape(x.shape)
+    grad = npconv.max_pool_grad(grad_out, x, 1, layout="NCDHW")
+    np.testing.assert_array_equal(grad, grad_out)

@@ -5,7 +5,14 @@ import pytest
 
 import npconv
 import oracle
+import pool_cases
 from pool_cases import every_call
+
+
+@pytest.fixture(params=list(pool_cases.WAYS), autouse=True)
+def each_way(request):
+    with pool_cases.way(request.param):
+        yield
 
 
 @pytest.mark.parametrize(

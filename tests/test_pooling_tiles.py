@@ -7,9 +7,17 @@ import pytest
 
 import cases
 import npconv
+import pool_cases
 from npconv import threads
-from npconv.pooling import common, winners
+from npconv.pooling import common, compiled, winners
 from pool_cases import every_call
+
+
+@pytest.fixture(params=["NumPy", "kernels"], autouse=True)
+def each_way(request):
+    with pool_cases.way(request.param):
+        yield
+
 
 SEAMS = [
     ((2, 3, 9, 11), (3, 2), {"stride": 1}),
@@ -36,6 +44,8 @@ def test_tiles_have_no_seams(shape, kernel, geometry, place, number, monkeypatch
     try:
         for nbytes in (1, 200, 3000):
             monkeypatch.setattr(common, "TILE_NBYTES", nbytes)
+            monkeypatch.setattr(compiled, "_ROOM", nbytes)
+            monkeypatch.setattr(compiled, "_WORTH", nbytes)
             for name, result in every_call(x, kernel, layout="NCHW", **geometry).items():
                 if "grad" in name:  # sums of other order, and one is of NaN's neighbours
                     np.testing.assert_allclose(result, want[name], rtol=1e-5, err_msg=name)
@@ -49,6 +59,8 @@ def test_tiles_have_no_seams(shape, kernel, geometry, place, number, monkeypatch
 def test_the_same_bits_for_any_number_of_threads(monkeypatch):
     x = np.random.default_rng(0).standard_normal((5, 4, 40, 30)).astype("float32")
     monkeypatch.setattr(common, "TILE_NBYTES", 5000)
+    monkeypatch.setattr(compiled, "_ROOM", 5000)
+    monkeypatch.setattr(compiled, "_WORTH", 5000)
     results = []
     try:
         for number in ("1", "2", "5"):
@@ -75,7 +87,8 @@ def test_no_two_threads_add_to_one_image_and_channel(monkeypatch):
             step(block)
 
     monkeypatch.setattr(winners, "for_each", for_each)
-    npconv.max_pool_grad(np.ones((2, 3, 8, 8)), np.ones((2, 3, 9, 9)), 2, stride=1)
+    with pool_cases.way("NumPy"):
+        npconv.max_pool_grad(np.ones((2, 3, 8, 8)), np.ones((2, 3, 9, 9)), 2, stride=1)
     assert len(seen) == len(set(seen)) == 6
 
 

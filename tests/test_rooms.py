@@ -41,7 +41,8 @@ OUTER = {room for room, floor in FLOORS.items() if floor >= 5}
 # What an outer room may use of its neighbours, through their front doors.
 NEIGHBOURS = {
     "signal": {"direct"},
-    "ndimage": {"direct"},
+    "ndimage": {"direct", "bands"},
+    "images": {"bands"},
     "bench": {"signal", "ndimage", "images", "compiler", "peak"},
     "cli": {"images", "bench", "compiler", "wisdom"},
     "__main__": {"cli"},

@@ -50,6 +50,7 @@ _RATES = {
     "small": Rate(1.85e9, 10e9, 1e-6),
     "indirect": Rate(241e9, 26e9, 7.4e-7),
     "depthwise": Rate(150e9, 60e9, 1e-6),
+    "stencil": Rate(250e9, 40e9, 1e-6),
     "winograd": Rate(194e9, 108e9, 1.3e-6),
     "fft": Rate(150e9, 12.7e9, 1.5e-6),
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+
+_BITS = 34  # of the longest length that is known beforehand
 
 
 def transform(values: np.ndarray, axes: Sequence[int], sizes: Sequence[int]) -> np.ndarray:
@@ -58,13 +62,15 @@ def best_length(need: int, span: int, dims: int) -> int:
 
 def fast_length(n: int) -> int:
     """Return the least length >= n with no prime factor above 5."""
-    best = 1 << max(n - 1, 0).bit_length()
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            two = -(-n // three)
-            best = min(best, three << max(two - 1, 0).bit_length())
-            three *= 3
-        five *= 5
-    return best
+    known = _fast_lengths()
+    if n > known[-1]:  # more than memory holds
+        return 2 * fast_length(-(-n // 2))
+    return known[bisect_left(known, n)]
+
+
+@lru_cache(maxsize=1)
+def _fast_lengths() -> list[int]:
+    """Return all those that a transform may well have, in order."""
+    powers = [[base**i for i in range(_BITS) if base**i <= 1 << _BITS] for base in (2, 3, 5)]
+    products = (a * b * c for a, b, c in itertools.product(*powers))
+    return sorted(n for n in products if n <= 1 << _BITS)

@@ -14,6 +14,7 @@ from npconv.algorithms import (
     indirect,
     naive,
     small,
+    stencil,
     taps,
     toeplitz,
     winograd,
@@ -22,7 +23,7 @@ from npconv.algorithms.contract import Algorithm
 
 _MODULES = (
     naive, taps, im2col_loop, im2col_index, im2col_view, im2col_tiled, toeplitz, small, indirect,
-    depthwise, winograd, fft,
+    depthwise, stencil, winograd, fft,
 )  # fmt: skip
 
 ALGORITHMS: dict[str, Algorithm] = {m.NAME: cast(Algorithm, m) for m in _MODULES}

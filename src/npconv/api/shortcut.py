@@ -139,8 +139,8 @@ class Shortcut:
         """Return whether it may be called with two arrays, whose shapes fit, a bias and an out."""
         dtype = self.dtype
         return (
-            first.dtype is dtype
-            and second.dtype is dtype
+            first.dtype == dtype
+            and second.dtype == dtype
             and first.strides == self.first_strides
             and second.strides == self.second_strides
             and first.flags.aligned
@@ -150,11 +150,11 @@ class Shortcut:
         )
 
     def _fits_bias(self, bias: Any) -> bool:
-        plain = type(bias) is np.ndarray and bias.dtype is self.dtype
+        plain = type(bias) is np.ndarray and bias.dtype == self.dtype
         return plain and bias.shape == self.channels and bias.flags.forc and bias.flags.aligned
 
     def _fits_out(self, out: Any, *read: np.ndarray | None) -> bool:
-        plain = type(out) is np.ndarray and out.dtype is self.dtype and out.shape == self.shape
+        plain = type(out) is np.ndarray and out.dtype == self.dtype and out.shape == self.shape
         if not (plain and out.flags.behaved):
             return False
         return not any(a is not None and np.may_share_memory(out, a) for a in read)
@@ -212,8 +212,8 @@ class Small(Shortcut):
             return super().fits(first, second, bias, out)
         dtype = self.dtype
         return (
-            first.dtype is dtype
-            and second.dtype is dtype
+            first.dtype == dtype
+            and second.dtype == dtype
             and first.flags.carray
             and second.flags.carray
             and (bias is None or (self._fits_bias(bias) and bias.flags.writeable))

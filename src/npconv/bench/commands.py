@@ -21,19 +21,25 @@ from .options import (
     Effort,
     MemoryOrder,
     Network,
+    PixelDtype,
     Precision,
+    Size,
     check_writable,
     save,
     tables,
     told,
 )
+from .pooling_command import pooling
 from .regret_text import text as regret_text
 from .report import check_marked, rewrite_marked
+from .signal_commands import signals
 
 app = typer.Typer(help="Measure npconv on this machine.", add_completion=False)
 app.command()(layers)
 app.command()(goals)
 app.command()(show)
+app.command()(pooling)
+app.command()(signals)
 MARKER = "bench:images"
 _WISDOM = "NPCONV_WISDOM"
 
@@ -102,6 +108,9 @@ def regret(
 
 @app.command()
 def images(
+    size: Annotated[Size, typer.Option(help="How large the image is.")] = Size.full_hd,
+    dtype: Annotated[PixelDtype, typer.Option(help="What its pixels are.")] = PixelDtype.float32,
+    colour: Annotated[bool, typer.Option(help="Three channels side by side, not one.")] = False,
     readme: Annotated[
         bool, typer.Option(help="Write the table into README.md of the current folder.")
     ] = False,
@@ -110,12 +119,16 @@ def images(
     ] = None,
     quick: Annotated[bool, typer.Option(help="Fewer rounds: a rough answer sooner.")] = False,
 ) -> None:
-    """Time filters on a 1080p image beside SciPy and scikit-image, each in a process of its own."""
+    """Time filters on an image beside OpenCV, SciPy and scikit-image, each in its own process."""
     check_writable(json_file)
     if readme:
         with told():
             check_marked(README, MARKER)
-    result = images_bench.measure(rounds=3 if quick else 11)
+    result = images_bench.measure(
+        size=images_bench.SIZES[size.value],
+        pixels=images_bench.Pixels(dtype.value, 3 if colour else 1),
+        rounds=3 if quick else 11,
+    )
     typer.echo(images_text(result))
     save(json_file, result)
     if readme:

@@ -1,4 +1,4 @@
-"""Filters on a 1080p image: npconv beside SciPy and scikit-image, each in its own process."""
+"""Filters on an image: npconv beside OpenCV, SciPy and scikit-image, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ from .environment import Environment, environment
 from .peers import CONTENDERS, Contender
 from .processes import Worker
 
-FULL_HD = (1080, 1920)
+SIZES = {"1080p": (1080, 1920), "4k": (2160, 3840)}
+FULL_HD = SIZES["1080p"]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What an image is of: "float32", "uint8" or "uint16"; 1 channel, or 3 side by side."""
+
+    dtype: str = "float32"
+    channels: int = 1
+
+
+GREY = Pixels()
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,8 @@ class ImageCase:
 
 
 CASES = (
-    ImageCase("3x3", "correlate", kernel_size=3),
-    ImageCase("7x7", "correlate", kernel_size=7),
-    ImageCase("31x31", "correlate", kernel_size=31),
-    ImageCase("Gaussian, sigma 1", "gaussian", sigma=1.0),
-    ImageCase("Gaussian, sigma 3", "gaussian", sigma=3.0),
+    *(ImageCase(f"{n}x{n}", "correlate", kernel_size=n) for n in (3, 5, 7, 15, 31)),
+    *(ImageCase(f"Gaussian, sigma {n}", "gaussian", sigma=float(n)) for n in (1, 3)),
 )
 
 
@@ -51,13 +60,18 @@ class ImagesResult:
     environment: Environment
     size: tuple[int, int]
     rounds: int
+    pixels: Pixels
     cases: list[CaseResult]
 
 
-def arguments(case: ImageCase, size: tuple[int, int]) -> dict[str, Any]:
+def arguments(case: ImageCase, size: tuple[int, int], pixels: Pixels = GREY) -> dict[str, Any]:
     """Make the arrays and numbers of a case, as every contender gets them."""
     rng = np.random.default_rng(0)
-    image = rng.random(size, dtype=np.float32)
+    shape = size if pixels.channels == 1 else (*size, pixels.channels)
+    if pixels.dtype == "float32":
+        image = rng.random(shape, dtype=np.float32)
+    else:
+        image = rng.integers(0, np.iinfo(pixels.dtype).max, shape, pixels.dtype, endpoint=True)
     if case.operation == "gaussian":
         return {"image": image, "sigma": case.sigma}
     kernel = rng.standard_normal((case.kernel_size, case.kernel_size), dtype=np.float32)
@@ -74,19 +88,28 @@ def gaussian_kernel(sigma: float) -> np.ndarray:
 
 
 def oracle(case: ImageCase, given: Mapping[str, Any]) -> np.ndarray:
-    """Correlate in float64 by way of NumPy's FFT, with symmetric borders."""
+    """Correlate in float64 by way of NumPy's FFT, with symmetric borders.
+
+    Whole numbers are rounded, and cut off where their dtype ends.
+    """
     kernel = given["kernel"] if case.operation == "correlate" else gaussian_kernel(given["sigma"])
     image = given["image"]
-    border = [(size // 2, size // 2) for size in kernel.shape]
+    border = [(size // 2, size // 2) for size in kernel.shape] + [(0, 0)] * (image.ndim - 2)
     padded = np.pad(image.astype(np.float64), border, mode="symmetric")
-    spectrum = np.fft.rfft2(padded)
-    spectrum *= np.conj(np.fft.rfft2(kernel.astype(np.float64), padded.shape))
-    return np.fft.irfft2(spectrum, padded.shape)[: image.shape[0], : image.shape[1]]
+    size = padded.shape[:2]
+    spectrum = np.fft.rfft2(padded, axes=(0, 1))
+    turned = np.conj(np.fft.rfft2(kernel.astype(np.float64), size))
+    spectrum *= turned.reshape(*turned.shape, *[1] * (image.ndim - 2))
+    sums = np.fft.irfft2(spectrum, size, axes=(0, 1))[: image.shape[0], : image.shape[1]]
+    if image.dtype.kind == "f":
+        return sums
+    return np.clip(np.rint(sums), 0, np.iinfo(image.dtype).max)
 
 
 def measure_case(
     case: ImageCase,
     size: tuple[int, int],
+    pixels: Pixels,
     contenders: Mapping[str, Contender],
     worker: Callable[[str], Worker],
     rounds: int,
@@ -94,7 +117,7 @@ def measure_case(
     advance: Callable[[], None],
 ) -> CaseResult:
     """Time the contenders of one case in alternating rounds and check what they computed."""
-    given = arguments(case, size)
+    given = arguments(case, size, pixels)
     expected = oracle(case, given)
     entered = {name: each for name, each in contenders.items() if each.operation == case.operation}
     rows = contest(
@@ -113,6 +136,7 @@ def measure(
     cases: Sequence[ImageCase] = CASES,
     *,
     size: tuple[int, int] = FULL_HD,
+    pixels: Pixels = GREY,
     contenders: Mapping[str, Contender] = CONTENDERS,
     rounds: int = 11,
     seconds: float = 60.0,
@@ -135,6 +159,8 @@ def measure(
             def advance(task: Any = task) -> None:
                 progress.advance(task)
 
-            results.append(measure_case(case, size, contenders, worker, rounds, seconds, advance))
+            results.append(
+                measure_case(case, size, pixels, contenders, worker, rounds, seconds, advance)
+            )
             progress.update(task, completed=count * rounds)
-    return ImagesResult(conditions, size, rounds, results)
+    return ImagesResult(conditions, size, rounds, pixels, results)

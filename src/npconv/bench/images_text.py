@@ -10,10 +10,12 @@ from .report import markdown_table, milliseconds, text_table
 
 
 def text(result: ImagesResult) -> str:
-    """Write a row for each case and contender, then the conditions."""
+    """Write a row for each case and contender that can do it, then the conditions."""
     rows = []
     for case in result.cases:
         for row in case.contenders:
+            if not row.able:
+                continue
             numbers = (
                 milliseconds(row.seconds),
                 ratio(row),
@@ -34,11 +36,12 @@ def ratio(row: ContenderTime) -> str:
 def conditions(result: ImagesResult) -> str:
     """Say what the numbers are and where they were measured."""
     height, width = result.size
+    colours = "grey" if result.pixels.channels == 1 else "coloured, channels side by side,"
     return (
-        f"One grey float32 image of {width}x{height}, symmetric borders, a kernel of random "
-        "numbers. Medians of alternating rounds, each contender in a process of its own; ratio: "
-        "time over that of the first of its kind; error: largest error against float64 over the "
-        f"largest value.\n{result.environment}"
+        f"One {colours} {result.pixels.dtype} image of {width}x{height}, symmetric borders, a "
+        "kernel of random numbers. Medians of alternating rounds, each contender in a process of "
+        "its own; ratio: time over that of the first of its kind; error: largest error against "
+        f"float64 over the largest value.\n{result.environment}"
     )
 
 

@@ -44,6 +44,21 @@ def save(path: Path | None, result: object) -> None:
         typer.echo(f"Every sample is in {path}.")
 
 
+class Size(StrEnum):
+    """Sizes of images."""
+
+    full_hd = "1080p"
+    ultra_hd = "4k"
+
+
+class PixelDtype(StrEnum):
+    """What pixels are."""
+
+    float32 = "float32"
+    uint8 = "uint8"
+    uint16 = "uint16"
+
+
 class Network(StrEnum):
     """The layer tables, and all of them."""
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from .peers import CONTENDERS, GOAL_CONTENDERS, YARDSTICKS
+from .peers import CONTENDERS, GOAL_CONTENDERS, POOL_CONTENDERS, YARDSTICKS
 from .runner import stopwatch
 
 WARM_SECONDS = 0.05
@@ -28,7 +28,7 @@ ENOUGH_SECONDS = 5.0  # a call that takes longer is not repeated to be ready
 
 def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests about the contender `name` until the parent closes the pipe."""
-    contender = {**CONTENDERS, **GOAL_CONTENDERS, **YARDSTICKS}[name]
+    contender = {**CONTENDERS, **GOAL_CONTENDERS, **POOL_CONTENDERS, **YARDSTICKS}[name]
     sampler: Callable[[], float] | None = None
     while True:
         try:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from npconv import ProblemError, conv, plan
+from npconv.images.at_once import Exact, filter_at_once
 from npconv.images.definition import Kernel, Signed, separate
 from npconv.images.filters import kernel as find_kernel
 from npconv.images.spelling import fraction_grid
@@ -74,11 +75,14 @@ def apply(
     Notes
     -----
     Cost: about ``rows * columns`` multiplications a pixel and channel, ``rows + columns`` when
-    the kernel is separable. Memory: the result, one padded channel, and a block of some two
-    million pixels. A kernel of fractions such as 1/9 is summed in whole numbers and divided
-    once, so its results are those of exact arithmetic; for other kernels the sum is good
-    to about 0.001 of a level. For the signed numbers themselves give floats,
-    or call `npconv.conv`, which also has strides, dilation and batches.
+    the kernel is separable. Memory: the result, and some hundred KiB a thread, for bool, uint8,
+    uint16, float32 and float64; for other dtypes, for magnitudes, for more than 4096 numbers and
+    without Numba the result, one padded channel, and a block of some two million pixels.
+
+    A kernel of fractions such as 1/9 is summed in whole numbers and divided once, so its results
+    are those of exact arithmetic; for other kernels the sum is good to about 0.001 of a level. For
+    the signed numbers themselves give floats, or call `npconv.conv`, which also has strides,
+    dilation and batches.
 
     Examples
     --------
@@ -103,14 +107,21 @@ def apply(
         )
     if signed is None and pixels.dtype.kind != "f":
         signed = chosen.signed
+    if pixels.size == 0:
+        return np.empty(pixels.shape, pixels.dtype)
+    colours = pixels.shape[-1]
+    if pixels.ndim == 3:
+        colours -= int(_has_alpha(pixels, alpha))
+    at_once = filter_at_once(pixels, chosen, _PAD_MODES[border], signed, _exact)
+    if at_once is not None:
+        if pixels.ndim == 3:
+            at_once[:, :, colours:] = pixels[:, :, colours:]
+        return at_once
     out = np.empty(pixels.shape, pixels.dtype)
-    if out.size == 0:
-        return out
     recipe = _recipe(chosen, pixels.dtype, _block_size(pixels.shape, chosen.numbers.shape))
     if pixels.ndim == 2:
         _filter_plane(pixels, out, recipe, border, signed)
         return out
-    colours = pixels.shape[2] - int(_has_alpha(pixels, alpha))
     for channel in range(colours):
         _filter_plane(pixels[:, :, channel], out[:, :, channel], recipe, border, signed)
     out[:, :, colours:] = pixels[:, :, colours:]
@@ -129,25 +140,30 @@ class _Recipe:
 
 def _recipe(kernel: Kernel, dtype: np.dtype[Any], block_size: tuple[int, int]) -> _Recipe:
     numbers = np.stack([kernel.numbers] if kernel.cross is None else [kernel.numbers, kernel.cross])
-    grid = None if dtype.kind == "f" else fraction_grid(numbers)
-    divisor = 1
-    if grid is not None:
-        numbers, divisor = grid
-    work = _work_dtype(numbers, dtype, exact=grid is not None)
+    numbers, divisor, work, _ = _exact(numbers, dtype)
     directions = tuple(
         tuple(numbers.astype(work) for numbers in _passes(one, work, block_size)) for one in numbers
     )
     return _Recipe(directions, divisor, kernel.numbers.shape, work)
 
 
-def _work_dtype(numbers: np.ndarray, dtype: np.dtype[Any], exact: bool) -> np.dtype[Any]:
-    """The leanest float in which rounding at the end gives the right whole number."""
+def _exact(numbers: np.ndarray, dtype: np.dtype[Any]) -> Exact:
+    """Return whole numbers over a divisor, if that is what a kernel's are, and what to sum in.
+
+    That is the leanest float in which rounding at the end gives the right whole number.
+    """
     if dtype.kind == "f":
-        return np.dtype(np.float64 if dtype.itemsize == 8 else np.float32)
+        return Exact(
+            numbers, 1, np.dtype(np.float64 if dtype.itemsize == 8 else np.float32), np.inf
+        )
+    grid = fraction_grid(numbers)
+    divisor = 1
+    if grid is not None:
+        numbers, divisor = grid
     largest = 1 if dtype.kind == "b" else max(abs(np.iinfo(dtype).min), np.iinfo(dtype).max)
-    reach = largest * float(np.abs(numbers).sum(axis=(1, 2)).max())
-    limit = _EXACT_REACH if exact else _ROUNDED_REACH
-    return np.dtype(np.float32 if reach <= limit else np.float64)
+    reach = largest * float(np.abs(numbers).sum(axis=(-2, -1)).max())
+    limit = _ROUNDED_REACH if grid is None else _EXACT_REACH
+    return Exact(numbers, divisor, np.dtype(np.float32 if reach <= limit else np.float64), reach)
 
 
 def _passes(

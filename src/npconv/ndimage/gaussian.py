@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.ndimage.arguments import Mode, Output, Target, axis_tuple, input_array, per_axis
+from npconv.ndimage.both import both_passes
 from npconv.ndimage.correlation import line_sums
 
 
@@ -146,6 +147,11 @@ def gaussian_filter(
         strict=True,
     )
     passes = [values for values in each if values[1] > 1e-15]
+    if [values[0] for values in passes] == [0, 1]:
+        taps = [_taps(*values[1:3], truncate, values[4]) for values in passes]
+        both = both_passes(x, taps, [values[3] for values in passes], target.work, cval)
+        if both is not None:
+            return target.take(both)
     for axis, deviation, n, edge, half in passes:
         x = _gaussian_pass(x, deviation, axis, n, target.work, edge, cval, truncate, half)
     return target.take(x if passes else x.copy())
@@ -176,6 +182,12 @@ def _gaussian_pass(
     truncate: float,
     radius: int | None,
 ) -> np.ndarray:
+    taps = _taps(sigma, order, truncate, radius)
+    return line_sums(x, taps, axis, dtype, mode, cval, 0)
+
+
+def _taps(sigma: Any, order: int, truncate: float, radius: int | None) -> np.ndarray:
+    """Return the taps that arguments ask for, or raise what SciPy does."""
     sigma = float(sigma)
     if radius is None:
         radius = int(truncate * sigma + 0.5)
@@ -184,5 +196,4 @@ def _gaussian_pass(
     order = operator.index(order)
     if order < 0:
         raise ValueError(f"order must be non-negative, not {order}")
-    taps = _gaussian_taps(sigma, order, int(radius))
-    return line_sums(x, taps, axis, dtype, mode, cval, 0)
+    return _gaussian_taps(sigma, order, int(radius))

@@ -27,7 +27,7 @@ from npconv.ndimage.ordered import in_scipy_order, negligible
 # conv's names for the axes: every letter that is not N, C, O, I or the synonym L.
 _LETTERS = "HWDABEFGJKMPQRSTUVXYZ"
 _EXACT_FLOAT32 = 2**22
-_SMALL = 1 << 14  # products; below it conv's planning costs more than its sums
+SMALL = 1 << 14  # products; below it conv's planning costs more than its sums
 
 
 def filtered(
@@ -78,7 +78,7 @@ def _weighted(
     bound = _integer_bound(x, weights, cval if mode == "constant" else 0.0)
     if bound is None and (dtype.kind in "iu" or (line is None and _skips_nonfinite(x, weights))):
         return in_scipy_order(x, weights, pads, dtype, mode, cval, line)
-    if x.size * weights.size <= _SMALL:
+    if x.size * weights.size <= SMALL:
         return cast(_gathered(x, weights, tuple(before), mode, cval), dtype)
     small = x.dtype == dtype == np.float32 if bound is None else bound < _EXACT_FLOAT32
     compute = np.dtype(np.float32 if small else np.float64)
@@ -87,7 +87,7 @@ def _weighted(
     convolve = conv if small or bound is not None else direct_conv
     sums = convolve(
         x.astype(compute, copy=False),
-        _rounded(weights) if small else weights,
+        rounded(weights) if small else weights,
         layout=_LETTERS[: x.ndim],
         padding=pads,
         padding_mode=mode,
@@ -133,7 +133,7 @@ def _addresses(
     return table.reshape(step, -1)
 
 
-def _rounded(weights: np.ndarray) -> np.ndarray:
+def rounded(weights: np.ndarray) -> np.ndarray:
     """Return weights in float32 with their sum kept: what rounding loses, other taps take up.
 
     A smoothing filter then leaves a flat region as it is, and a derivative makes it nought.

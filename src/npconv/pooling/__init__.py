@@ -1,7 +1,8 @@
 """Pooling: the largest element of each window, or the mean, and the gradients of both.
 
-Windows slide along one axis at a time: the largest of a block is the largest of its rows'
-largest, and so with sums.  Each step takes one tap of all windows at once, as strided views.
+Compiled kernels go from window to window, a lane of a vector for each channel.  Where they do not
+serve, NumPy's passes do: windows slide along one axis at a time, as the largest of a block is the
+largest of its rows' largest, and so with sums; each step takes one tap of all windows at once.
 """
 
 from npconv.pooling.average import (

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.dtypes import as_array
-from npconv.pooling.common import array_and_door, door_for_shape, told
+from npconv.pooling.common import array_and_door, door_for_shape, problem_of, told, whole
 from npconv.pooling.means import means, means_grad
-from npconv.problem import PoolProblem
 
 
 def avg_pool(
@@ -59,8 +58,10 @@ def avg_pool(
 
     Notes
     -----
-    Windows slide along one axis at a time, so the time grows with the sum of the window's extents,
-    not with their product; the sum is divided once.  Beside the result it holds a few MiB a thread.
+    The sum is divided once.  float32 and float64 go through compiled kernels as in `max_pool`, but
+    for windows longer than 256 elements along an axis, unless they are whole images that lie dense:
+    of those NumPy's passes add along one axis after another, and round less.  Beside the result
+    either holds a few MiB a thread at most.
 
     Source: Y. LeCun et al., "Handwritten digit recognition with a back-propagation network", 1989.
 
@@ -76,7 +77,7 @@ def avg_pool(
     """
     with told("avg_pool", layout, {"x": x}, size=size):
         view, door = array_and_door(x, layout)
-        problem = PoolProblem.create(
+        problem = problem_of(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode, count_include_pad=count_include_pad,
         )  # fmt: skip
@@ -115,7 +116,7 @@ def global_avg_pool(x: ArrayLike, *, layout: str | None = None) -> np.ndarray:
     """
     with told("global_avg_pool", layout, {"x": x}):
         view, door = array_and_door(x, layout)
-        return means(PoolProblem.whole(door.x_shape), door, view)
+        return means(whole(door.x_shape), door, view)
 
 
 def avg_pool_grad(
@@ -161,7 +162,7 @@ def avg_pool_grad(
 
     Notes
     -----
-    Costs what `avg_pool` does.
+    Costs what `avg_pool` does, and a copy of grad_out where it lies otherwise than x.
 
     Examples
     --------
@@ -173,7 +174,7 @@ def avg_pool_grad(
     with told("avg_pool_grad", layout, {"grad_out": grad_out, "x_shape": x_shape}, size=size):
         grad = as_array(grad_out, "grad_out")
         door = door_for_shape(x_shape, grad, layout)
-        problem = PoolProblem.create(
+        problem = problem_of(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode, count_include_pad=count_include_pad,
         )  # fmt: skip
@@ -214,4 +215,4 @@ def global_avg_pool_grad(
     with told("global_avg_pool_grad", layout, given):
         grad = as_array(grad_out, "grad_out")
         door = door_for_shape(x_shape, grad, layout)
-        return means_grad(PoolProblem.whole(door.x_shape), door, grad)
+        return means_grad(whole(door.x_shape), door, grad)

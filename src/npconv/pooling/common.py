@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,20 +26,23 @@ Span = tuple[int, int]
 
 
 class PoolDoor:
-    """x, or an array that lies as x does, with what turns arrays to canonical views and back."""
+    """How x lies in memory, with what turns arrays to canonical views and back."""
 
-    def __init__(self, like: np.ndarray, layout: str | None, shape: tuple[int, ...]) -> None:
-        self.letters = axes.parse_layout(layout, len(shape))
+    def __init__(
+        self, shape: tuple[int, ...], strides: tuple[int, ...], layout: str | None,
+        x_shape: tuple[int, ...],
+    ) -> None:  # fmt: skip
+        self.letters = axes.parse_layout(layout, len(x_shape))
         self.order, _ = axes.canonical_order(self.letters)
-        self.memory = axes.memory_order(like.shape, like.strides, self.letters)
-        self.x_shape = axes.in_canonical(shape, self.letters, self.order)
+        self.memory = axes.memory_order(shape, strides, self.letters)
+        self.x_view = axes.canonical_view(self.letters, self.order)
+        self.x_shape = axes.in_canonical(x_shape, self.letters, self.order)
         placed = [self.order.index(a) for a in self.memory]
         self.slowest_first = [i for i in range(len(self.order)) if i not in placed] + placed
 
     def view(self, array: np.ndarray) -> np.ndarray:
         """Return an array that has x's letters as a canonical view."""
-        turn, index = axes.to_canonical(self.letters, self.order)
-        return array.transpose(turn)[index]
+        return axes.seen(array, self.x_view)
 
     def grad(self, grad_out: np.ndarray, problem: PoolProblem, name: str) -> np.ndarray:
         """Return grad_out, or another array of out's shape, as a canonical view."""
@@ -73,11 +77,40 @@ class PoolDoor:
         return [axis for axis in self.slowest_first if axis in axes_of_x]
 
 
+_door = lru_cache(maxsize=1024)(PoolDoor)
+_problem = lru_cache(maxsize=1024, typed=True)(PoolProblem.create)
+
+
+def door_of(like: np.ndarray, layout: str | None, x_shape: tuple[int, ...]) -> PoolDoor:
+    """Return the door for an x of a shape that lies as `like` does."""
+    made = _door if isinstance(layout, str | None) else PoolDoor
+    return made(like.shape, like.strides, layout, x_shape)
+
+
+def problem_of(x_shape: tuple[int, ...], size: Any, **geometry: Any) -> PoolProblem:
+    """Return the problem of a geometry in any spelling, remembered where it is a plain one."""
+    plain = all(map(_is_plain, (size, *geometry.values())))
+    return (_problem if plain else PoolProblem.create)(x_shape, size, **geometry)
+
+
+@lru_cache(maxsize=1024)
+def whole(x_shape: tuple[int, ...]) -> PoolProblem:
+    """Return the problem with one window, all of x."""
+    return PoolProblem.whole(x_shape)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether nothing but its like is equal to it."""
+    if type(value) is tuple:
+        return all(type(n) is int or (type(n) is tuple and _is_plain(n)) for n in value)
+    return value is None or type(value) in (int, bool, str)
+
+
 def door_for_shape(x_shape: ArrayLike, grad_out: np.ndarray, layout: str | None) -> PoolDoor:
     """Return the door for x given as an array, or as its shape: then it lies as grad_out does."""
     x = example(x_shape, grad_out.dtype, "x_shape")
     check_rank(grad_out, x.ndim)
-    return PoolDoor(x if isinstance(x_shape, np.ndarray) else grad_out, layout, x.shape)
+    return door_of(x if isinstance(x_shape, np.ndarray) else grad_out, layout, x.shape)
 
 
 def check_rank(grad_out: np.ndarray, ndim: int) -> None:
@@ -91,7 +124,7 @@ def check_rank(grad_out: np.ndarray, ndim: int) -> None:
 def array_and_door(x: ArrayLike, layout: str | None) -> tuple[np.ndarray, PoolDoor]:
     """Return x as a canonical view, and its door."""
     array = as_array(x, "x")
-    door = PoolDoor(array, layout, array.shape)
+    door = door_of(array, layout, array.shape)
     return door.view(array), door
 
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.dtypes import as_array
-from npconv.pooling.common import array_and_door, check_rank, told
+from npconv.pooling.common import array_and_door, check_rank, problem_of, told, whole
 from npconv.pooling.winners import largest, scattered
-from npconv.problem import PoolProblem
 
 
 @overload
@@ -81,10 +80,13 @@ def max_pool(
 
     Notes
     -----
-    Windows slide along one axis at a time, so the time grows with the sum of the window's extents,
-    not with their product; with indices it is about four times as long.  Beside the result it holds
-    a few MiB a thread.  For long windows that overlap much, a running
-    maximum (scipy.ndimage.maximum_filter1d) does fewer comparisons.
+    float32 and float64 go through compiled kernels, with channels in any place: x is read and the
+    result written once, and indices cost little more.  For everything else, and where NumPy is
+    quicker (few channels and images; an element in more than 36 to 256 windows), its passes slide
+    along one axis at a time, so that the time grows with the sum of the window's extents, not with
+    their product; with indices they take about four times as long.  What is little waits for no
+    compiler.  Beside the result either holds a few MiB a thread at most.  For long windows that
+    overlap much, a running maximum (scipy.ndimage.maximum_filter1d) does fewer comparisons.
 
     Source: Y.-T. Zhou, R. Chellappa, "Computation of optical flow using a neural network", 1988.
 
@@ -97,7 +99,7 @@ def max_pool(
     """
     with told("max_pool", layout, {"x": x}, size=size):
         view, door = array_and_door(x, layout)
-        problem = PoolProblem.create(
+        problem = problem_of(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode,
         )  # fmt: skip
@@ -144,7 +146,7 @@ def global_max_pool(
     """
     with told("global_max_pool", layout, {"x": x}):
         view, door = array_and_door(x, layout)
-        return largest(PoolProblem.whole(door.x_shape), door, view, return_indices)
+        return largest(whole(door.x_shape), door, view, return_indices)
 
 
 def max_pool_grad(
@@ -194,8 +196,10 @@ def max_pool_grad(
     Notes
     -----
     Without `indices` it costs `max_pool` with indices once more, and a scattered addition a window.
-    The sums go in one order, whatever the number of threads.  Beside the result it holds a few MiB
-    a thread; where windows of float16 overlap, all of the gradient in float32.
+    Compiled kernels serve where grad_out has x's dtype, or by `indices` float32 or float64, as in
+    `max_pool`.  The sums go in one order, whatever the number of threads.  Beside the result it
+    holds a few MiB a thread, and grad_out once more where it lies otherwise than x; where windows
+    of float16 overlap, all of the gradient in float32.
 
     Examples
     --------
@@ -209,7 +213,7 @@ def max_pool_grad(
         grad = as_array(grad_out, "grad_out")
         view, door = array_and_door(x, layout)
         check_rank(grad, len(door.letters))
-        problem = PoolProblem.create(
+        problem = problem_of(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode,
         )  # fmt: skip
@@ -250,4 +254,4 @@ def global_max_pool_grad(
         grad = as_array(grad_out, "grad_out")
         view, door = array_and_door(x, layout)
         check_rank(grad, len(door.letters))
-        return scattered(PoolProblem.whole(door.x_shape), door, grad, view)
+        return scattered(whole(door.x_shape), door, grad, view)

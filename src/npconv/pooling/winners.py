@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from npconv.dtypes import as_array, compute_dtype_of, result_dtype
 from npconv.errors import ProblemError
-from npconv.pooling import slide
+from npconv.pooling import compiled, places, slide
 from npconv.pooling.common import PoolDoor, Span, native, piece_of, read_step, tiles
 from npconv.problem import PoolProblem
 from npconv.threads import for_each
@@ -36,10 +36,14 @@ def largest(problem: PoolProblem, door: PoolDoor, x: np.ndarray, return_indices:
             target[...] = result
 
     if not return_indices:
+        if compiled.largest(problem, x, view):
+            return out
         for_each(_tiles(problem, door, compute_dtype_of(dtype).itemsize), step)
         return out
     indices = door.empty(problem.out_shape, np.dtype(np.int64))
     indices_view = door.view(indices)
+    if compiled.largest(problem, x, view, indices_view):
+        return out, indices
 
     def search(spans: tuple[Span, ...]) -> None:
         values, index = _search(problem, x, spans)
@@ -65,6 +69,12 @@ def scattered(
     _real(x.dtype)
     working = dtype if once else compute_dtype_of(dtype)
     out = door.empty(problem.x_shape, working, dtype.itemsize * (working != dtype))
+    if given is None and compiled.give_largest(problem, grad, x, door.view(out)):
+        return out
+    if given is not None:
+        if working == dtype and compiled.scatter(problem, grad, given, door.view(out)):
+            return out
+        _check_range(problem, given)
     out[...] = 0
     # All of out in the order of memory, and how far its canonical axes step there.
     flat = out.transpose([door.letters.index(a) for a in door.memory]).reshape(-1)
@@ -129,15 +139,12 @@ def _address(
     problem: PoolProblem, index: np.ndarray, strides: Sequence[int], spans: Sequence[Span]
 ) -> np.ndarray:
     """Return where flat positions of a tile's images and channels lie in memory."""
-    step, size = strides[1:-1], problem.size
-    row_major = all(
-        step[i] == step[i + 1] * size[i + 1] or size[i] == 1 for i in range(problem.ndim - 1)
-    )
-    if row_major:
-        address = index * step[-1]
+    unit = places.unit(problem, strides)
+    if unit is not None:
+        address = index * unit
     else:
         address, rest = np.zeros_like(index), index
-        for n, one in zip(reversed(size), reversed(step), strict=True):
+        for n, one in zip(reversed(problem.size), reversed(strides[1:-1]), strict=True):
             rest, position = np.divmod(rest, n)
             address += position * one
     images, channels = np.arange(*spans[0]), np.arange(*spans[-1])
@@ -151,6 +158,11 @@ def _checked(problem: PoolProblem, door: PoolDoor, indices: np.ndarray) -> np.nd
     view = door.grad(indices, problem, "indices")
     if indices.dtype.kind not in "iu":
         raise ProblemError(f"indices has dtype {indices.dtype}, and must be integers.")
+    return view
+
+
+def _check_range(problem: PoolProblem, indices: np.ndarray) -> None:
+    """Raise where an index is none of x's elements."""
     count = math.prod(problem.size)
     for found in (indices.min(), indices.max()) if indices.size else ():
         if not 0 <= found < count:
@@ -158,7 +170,6 @@ def _checked(problem: PoolProblem, door: PoolDoor, indices: np.ndarray) -> np.nd
                 f"indices holds {found}, and an image and channel of x has {count} elements.",
                 rule="flat positions in the unpadded spatial block, as max_pool returns them",
             )
-    return view
 
 
 def _real(dtype: np.dtype) -> np.dtype:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from npconv import plan
 from npconv.signal.arguments import check_method, check_mode, check_rank, needs_swap
-from npconv.signal.windows import LETTERS, convolved, padding, piece
+from npconv.signal.windows import LETTERS, convolved, padding, pieces
 
 
 def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto") -> Any:
@@ -167,7 +167,7 @@ def choose_conv_method(
         return "direct"
     if needs_swap(mode, a.shape, b.shape, range(a.ndim)):
         a, b = b, a
-    spans = [piece(mode, n, k) for n, k in zip(a.shape, b.shape, strict=True)]
+    spans = pieces(mode, a.shape, b.shape)
     if a.size < b.size:
         a, b = b, a
     pads = padding(spans, a.shape, b.shape)
@@ -190,7 +190,7 @@ def _convolve(a: np.ndarray, b: np.ndarray, mode: str, method: str) -> np.ndarra
             RuntimeWarning,
             stacklevel=3,
         )
-    spans = [piece(mode, n, k) for n, k in zip(a.shape, b.shape, strict=True)]
+    spans = pieces(mode, a.shape, b.shape)
     return convolved(a, b, spans, direct=method == "direct")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from npconv import conv
 from npconv.signal.arguments import check_mode, check_rank, needs_swap, transform_axes
-from npconv.signal.windows import LETTERS, convolved, padding, piece
+from npconv.signal.windows import LETTERS, convolved, padding, piece, pieces
 
 
 def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", axes: Any = None) -> Any:
@@ -60,6 +60,8 @@ def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", axes: Any = 
     check_mode(mode)
     if needs_swap(mode, a.shape, b.shape, along):
         a, b = b, a
+    if len(along) == a.ndim:
+        return convolved(_as_floats(a), _as_floats(b), pieces(mode, a.shape, b.shape))
     if along:
         spans = [piece(mode, a.shape[axis], b.shape[axis]) for axis in along]
         out = _broadcast(_as_floats(a), _as_floats(b), along, spans)
@@ -111,11 +113,10 @@ def _broadcast(
     that both have is groups: channels that do not mix.
     """
     others = [axis for axis in range(a.ndim) if axis not in along]
-    if all(a.shape[axis] == b.shape[axis] == 1 for axis in others):
-        first = tuple(0 if axis in others else slice(None) for axis in range(a.ndim))
+    if all(b.shape[axis] == 1 for axis in others):
         where = dict(zip(along, spans, strict=True))
-        out = convolved(a[first], b[first], [where[axis] for axis in sorted(along)])
-        return np.expand_dims(out, others)
+        places = tuple(where.get(axis, (0, n)) for axis, n in enumerate(a.shape))
+        return convolved(a, b, places)
     dtype = np.result_type(a, b)
     if dtype.char in "gG":
         return _line_by_line(a, b, along, spans, dtype)
@@ -156,7 +157,7 @@ def _line_by_line(
     shape = np.maximum(a.shape, b.shape)
     shape[along] = [stop - start for start, stop in spans]
     out = np.empty(shape, dtype)
-    pieces = [where[axis] for axis in sorted(along)]
+    cut = tuple(where[axis] for axis in sorted(along))
     for index in np.ndindex(*shape[others]):
         lines = []
         for array in (out, a, b):
@@ -164,5 +165,5 @@ def _line_by_line(
             for axis, i in zip(others, index, strict=True):
                 place[axis] = i if array.shape[axis] > 1 else 0
             lines.append(tuple(place))
-        out[lines[0]] = convolved(a[lines[1]], b[lines[2]], pieces)
+        out[lines[0]] = convolved(a[lines[1]], b[lines[2]], cut)
     return out

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.signal.arguments import check_mode, edge_mode, fill_constant, needs_swap
-from npconv.signal.windows import convolved, piece
+from npconv.signal.windows import convolved, pieces
 
 
 def convolve2d(
@@ -100,12 +100,17 @@ def _planar(
     swapped = needs_swap(mode, a.shape, b.shape, (0, 1))
     if swapped:
         a, b = b, a
-    fill = fill_constant(fillvalue, np.result_type(a, b))
+    fill = (
+        None
+        if fillvalue.__class__ is int and fillvalue == 0
+        else fill_constant(fillvalue, np.result_type(a, b))
+    )
     if correlates:
         b = np.flip(b).conj() if b.dtype.kind in "cO" else np.flip(b)
-    spans = [piece(mode, n, k) for n, k in zip(a.shape, b.shape, strict=True)]
+    spans = pieces(mode, a.shape, b.shape)
     if correlates and mode == "same":
-        spans = [(k // 2, k // 2 + n) for n, k in zip(a.shape, b.shape, strict=True)]
-    filled = fill if edge == "constant" and fill != 0 else None
-    out = convolved(a, b, spans, edge=edge, fill=filled)
+        spans = tuple((k // 2, k // 2 + n) for n, k in zip(a.shape, b.shape, strict=True))
+    if fill is not None and (edge != "constant" or fill == 0):
+        fill = None
+    out = convolved(a, b, spans, edge=edge, fill=fill)
     return np.flip(out) if correlates and swapped else out

@@ -7,7 +7,19 @@ its own, so no library is loaded beside another. A new peer is one file and one 
 
 from __future__ import annotations
 
-from . import jax, ncnn, onnxruntime, opencv, openvino, own, scipy, skimage, torch
+from . import (
+    jax,
+    ncnn,
+    numpy,
+    onnxruntime,
+    opencv,
+    openvino,
+    own,
+    pooling,
+    scipy,
+    skimage,
+    torch,
+)
 from .contender import Call, Contender
 
 __all__ = [
@@ -15,6 +27,7 @@ __all__ = [
     "GOAL_CONTENDERS",
     "LAYER_CONTENDERS",
     "OWN",
+    "POOL_CONTENDERS",
     "YARDSTICKS",
     "Call",
     "Contender",
@@ -23,10 +36,15 @@ __all__ = [
 # The first contender of an operation is the one the others' times are divided by.
 CONTENDERS: dict[str, Contender] = {
     **own.CORRELATE,
+    **opencv.CORRELATE,
     **scipy.CORRELATE,
     **own.GAUSSIAN,
+    **opencv.GAUSSIAN,
     **scipy.GAUSSIAN,
     **skimage.GAUSSIAN,
+    **own.SIGNAL,
+    **scipy.SIGNAL,
+    **numpy.SIGNAL,
 }
 
 # What `npconv bench layers` measures.
@@ -45,6 +63,9 @@ OWN = tuple(own.LAYER)  # those that the others are divided by
 
 # What `npconv bench goals` measures.
 GOAL_CONTENDERS: dict[str, Contender] = {**LAYER_CONTENDERS, **own.GOALS}
+
+# What `npconv bench pooling` measures.
+POOL_CONTENDERS: dict[str, Contender] = {**pooling.POOL, **torch.POOL}
 
 # What layers are held against, the float64 result and the machine's peak; and the compiler.
 YARDSTICKS = own.YARDSTICKS

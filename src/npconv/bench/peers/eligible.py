@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from npconv.bench.arrays import Job, padding_of
 
 
@@ -29,6 +31,16 @@ def filters(job: Job) -> str:
     if alone and whole and layer.stride == layer.dilation == 1:
         return forward_only(job)
     return "does one filter a channel that keeps the size, nothing else"
+
+
+def float_images(image: np.ndarray, **_: object) -> str:
+    """Turn down images of whole numbers, whose sums are not rounded, or wrap."""
+    return "" if image.dtype.kind == "f" else "does not round and cut off"
+
+
+def grey_float_images(image: np.ndarray, **_: object) -> str:
+    """Turn down those, and colours."""
+    return float_images(image) or ("" if image.ndim == 2 else "does one channel only")
 
 
 def images_filters(job: Job) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from npconv.bench.arrays import Job, layer_arrays, operands
 
 from .contender import Call, Contender
+from .eligible import float_images, grey_float_images
 
 ORDERS = {"NHWC": "channels_last", "NCHW": "channels_first"}
 PRECISIONS = ("fast", "strict")
@@ -26,14 +27,42 @@ def ndimage_correlate(image: np.ndarray, kernel: np.ndarray) -> Call:
     """Prepare npconv's drop-in for scipy.ndimage.correlate."""
     from npconv.ndimage import correlate
 
-    return lambda: correlate(image, kernel, mode="reflect")
+    return lambda: correlate(image, kernel, mode="reflect", axes=(0, 1))
 
 
 def gaussian_filter(image: np.ndarray, sigma: float) -> Call:
     """Prepare npconv's drop-in for scipy.ndimage.gaussian_filter."""
     from npconv.ndimage import gaussian_filter
 
-    return lambda: gaussian_filter(image, sigma, mode="reflect")
+    return lambda: gaussian_filter(image, sigma, mode="reflect", axes=(0, 1))
+
+
+def images_apply(image: np.ndarray, kernel: np.ndarray) -> Call:
+    """Prepare npconv's filter of images."""
+    from npconv.images import apply
+    from npconv.images import kernel as named
+
+    compile_all()
+    chosen = named(kernel)
+    return lambda: apply(image, chosen)
+
+
+def images_gaussian(image: np.ndarray, sigma: float) -> Call:
+    """Prepare the same with a Gaussian, cut where the others' are."""
+    radius = int(4 * sigma + 0.5)
+    line = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    line /= line.sum()
+    return images_apply(image, np.outer(line, line))
+
+
+def signal(function: str, x: np.ndarray, kernel: np.ndarray, mode: str, axis: int | None) -> Call:
+    """Prepare npconv's drop-in for a function of scipy.signal."""
+    from npconv import signal
+
+    compile_all()
+    call = getattr(signal, function)
+    more = {} if axis is None else {"axes": axis}
+    return lambda: call(x, kernel, mode, **more)
 
 
 @cache
@@ -103,12 +132,17 @@ def peak(job: Job) -> Call:
 
 
 CORRELATE = {
-    "npconv.conv": Contender("correlate", "npconv", conv),
-    "npconv.ndimage.correlate": Contender("correlate", "npconv", ndimage_correlate),
+    "npconv.images.apply": Contender("correlate", "npconv", images_apply),
+    "npconv.conv": Contender("correlate", "npconv", conv, grey_float_images),
+    "npconv.ndimage.correlate": Contender("correlate", "npconv", ndimage_correlate, float_images),
 }
 GAUSSIAN = {
-    "npconv.ndimage.gaussian_filter": Contender("gaussian", "npconv", gaussian_filter),
+    "npconv.images.apply, Gaussian": Contender("gaussian", "npconv", images_gaussian),
+    "npconv.ndimage.gaussian_filter": Contender(
+        "gaussian", "npconv", gaussian_filter, float_images
+    ),
 }
+SIGNAL = {"npconv.signal": Contender("signal", "npconv", signal)}
 LAYER = {
     f"npconv {order} {precision}": Contender(
         "layer",

@@ -7,7 +7,7 @@ import numpy as np
 from npconv.bench.arrays import Job, operands, out_shape
 
 from .contender import Call, Contender
-from .eligible import filters
+from .eligible import filters, float_images, grey_float_images
 
 
 def convolve2d(image: np.ndarray, kernel: np.ndarray) -> Call:
@@ -31,14 +31,25 @@ def ndimage_correlate(image: np.ndarray, kernel: np.ndarray) -> Call:
     """Prepare SciPy's N-D correlation."""
     from scipy.ndimage import correlate
 
-    return lambda: correlate(image, kernel, mode="reflect")
+    weights = kernel.reshape(*kernel.shape, *[1] * (image.ndim - 2))
+    return lambda: correlate(image, weights, mode="reflect")
 
 
 def gaussian_filter(image: np.ndarray, sigma: float) -> Call:
     """Prepare SciPy's Gaussian."""
     from scipy.ndimage import gaussian_filter
 
-    return lambda: gaussian_filter(image, sigma, mode="reflect")
+    each = (sigma, sigma, 0.0)[: image.ndim]
+    return lambda: gaussian_filter(image, each, mode="reflect")
+
+
+def signal(function: str, x: np.ndarray, kernel: np.ndarray, mode: str, axis: int | None) -> Call:
+    """Prepare a function of scipy.signal."""
+    from scipy import signal
+
+    call = getattr(signal, function)
+    more = {} if axis is None else {"axes": axis}
+    return lambda: call(x, kernel, mode, **more)
 
 
 def layer_filters(job: Job) -> Call:
@@ -58,9 +69,12 @@ def layer_filters(job: Job) -> Call:
 
 
 CORRELATE = {
-    "scipy.ndimage.correlate": Contender("correlate", "scipy", ndimage_correlate),
-    "scipy.signal.convolve2d": Contender("correlate", "scipy", convolve2d),
-    "scipy.signal.fftconvolve": Contender("correlate", "scipy", fftconvolve),
+    "scipy.ndimage.correlate": Contender("correlate", "scipy", ndimage_correlate, float_images),
+    "scipy.signal.convolve2d": Contender("correlate", "scipy", convolve2d, grey_float_images),
+    "scipy.signal.fftconvolve": Contender("correlate", "scipy", fftconvolve, grey_float_images),
 }
-GAUSSIAN = {"scipy.ndimage.gaussian_filter": Contender("gaussian", "scipy", gaussian_filter)}
+GAUSSIAN = {
+    "scipy.ndimage.gaussian_filter": Contender("gaussian", "scipy", gaussian_filter, float_images)
+}
 LAYER = {"scipy.ndimage": Contender("layer", "scipy", layer_filters, filters)}
+SIGNAL = {"scipy.signal": Contender("signal", "scipy", signal)}

@@ -11,6 +11,7 @@ from npconv.bench.arrays import Job, layer_arrays, operands, padding_of
 
 from .contender import Call, Contender
 from .eligible import not_1d
+from .pooling import PoolCase, first, planes_only, pool_arrays
 
 
 def layer(job: Job, last: bool) -> Call:
@@ -46,7 +47,42 @@ def layer(job: Job, last: bool) -> Call:
     return gradient
 
 
+def pool(case: PoolCase, last: bool) -> Call:
+    """Prepare a pooling, unfold or fold, the arrays in the channels_last format or not."""
+    import torch
+    from torch.nn import functional
+
+    aten, form = torch.ops.aten, torch.channels_last if last else torch.contiguous_format
+    arrays = pool_arrays(case)
+    x, grad = (torch.from_numpy(array).contiguous(memory_format=form) for array in arrays[:2])
+    columns = torch.from_numpy(arrays[2])
+    windows = [case.kernel_size] * 2, [case.stride] * 2, [case.padding] * 2
+    if case.operation == "max backward":
+        index = aten.max_pool2d_with_indices(x, *windows)[1]
+        return lambda: aten.max_pool2d_with_indices_backward(
+            grad, x, *windows, [1, 1], False, index
+        )
+    whole = case.kernel_size == case.x_shape[2] == case.x_shape[3]
+    average = partial(functional.adaptive_avg_pool2d, output_size=1)
+    size, step, pad = windows
+    calls: dict[str, Call] = {
+        "max": lambda: functional.max_pool2d(x, *windows),
+        "max with indices": lambda: functional.max_pool2d(x, *windows, return_indices=True),
+        "average": lambda: average(x) if whole else functional.avg_pool2d(x, *windows),
+        "average backward": lambda: aten.avg_pool2d_backward(grad, x, *windows, False, True, None),
+        "unfold": lambda: functional.unfold(x, size, padding=pad, stride=step),
+        "fold": lambda: functional.fold(columns, x.shape[2:], size, padding=pad, stride=step),
+    }
+    return calls[case.operation]
+
+
 LAYER = {
     "torch NCHW": Contender("layer", "torch", partial(layer, last=False)),
     "torch NHWC": Contender("layer", "torch", partial(layer, last=True), not_1d),
+}
+POOL = {
+    f"torch pooling {order}": Contender(
+        "pool", "torch", partial(pool, last=last), partial(planes_only, last=last), first
+    )
+    for order, last in (("NCHW", False), ("NHWC", True))
 }

@@ -1,27 +1,8 @@
-"""The convolution theorem: transform, multiply, transform back.
-
-::
-
-    X = rfftn(x tile)   W = rfftn(weight)        one number a frequency, a channel (pair)
-    Y = X @ conj(W)     for each frequency (C) @ (C, O)          conj: correlation, not flipped
-    y = irfftn(Y)       the first  length - dilated + 1  outputs of a tile are valid
-
-    grad_weight = irfftn(sum over tiles of  X.T @ conj(G))     G = rfftn(grad_out tile)
+"""The convolution theorem by NumPy's transforms: any channels, strides and complex numbers.
 
 x is cut into overlapping tiles (overlap-save, the gathering twin of overlap-add: each output is
 written once, by one tile), so a small kernel on a large image costs tiles of a few times the
 kernel, and memory stays a tile's.  Axes where the kernel has one tap are not transformed.
-
-Cost: about 2.5 n log2 n flops a real transform of n, one each for the C inputs and O outputs of a
-tile, and C*O/groups multiply-adds a frequency.
-Memory: one tile's spectra and the weight's, C/groups * O spectra.
-Error: "strict" transforms in float64, so that float32 results are within 2 of the direct bound;
-"fast" transforms float32 in float32.  Both are bounded by the largest magnitude in a tile, not
-in a window: beside a value 2**29 larger, small outputs of a tile keep fewer digits.
-A NaN or Inf spreads over its tile, so the planner recomputes such results directly.
-When not to use it: for few taps, for integers (it rounds), for strides above 1 (it computes the
-outputs in between as well).
-Source: Stockham, High-speed convolution and correlation, 1966.
 """
 
 from __future__ import annotations
@@ -37,20 +18,7 @@ from npconv.problem import ConvProblem
 from npconv.spectra import best_length
 from npconv.threads import for_each
 
-NAME = "fft"
-SPREADS = True
 _WORKSPACE = 1 << 22  # a tile's spectra; beyond it a tile takes fewer images, or fewer rows
-
-
-def why_not(problem: ConvProblem) -> str:
-    """Return "" unless the numbers are exact, wider than float64, or nothing is to transform."""
-    if problem.dtype.kind in "iu":
-        return "integers are exact, and a transform rounds"
-    if problem.dtype.char in "gG":
-        return f"transforms are float64, and {problem.dtype} is wider"
-    if not _axes(problem):
-        return "a 1x1 kernel leaves nothing to transform"
-    return ""
 
 
 def cost(problem: ConvProblem) -> Cost:

@@ -1,0 +1,78 @@
+"""A kernel over a whole image at once, by compiled code that takes pixels as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npconv.bands import Ended, filtered, why_not
+from npconv.images.definition import Kernel, separate
+
+_SEPARABLE = 2  # times the taps of a column and a row that a kernel has where these take less time
+_KEPT_TAPS = 1 << 12
+
+
+class Exact(NamedTuple):
+    """A kernel's numbers as they are summed in `work`, and what the sums are divided by.
+
+    reach: what no sum of whole pixels exceeds.
+    """
+
+    numbers: np.ndarray
+    divisor: int
+    work: np.dtype[Any]
+    reach: float
+
+
+def filter_at_once(
+    pixels: np.ndarray,
+    kernel: Kernel,
+    mode: str,
+    signed: str | None,
+    exact: Callable[[np.ndarray, np.dtype[Any]], Exact],
+) -> np.ndarray | None:
+    """Return the filtered image, all its channels alike; None where that has to be done otherwise.
+
+    mode: as numpy.pad names it; exact: how numbers are summed over pixels of a dtype.
+    """
+    if kernel.cross is not None or kernel.numbers.size > _KEPT_TAPS:
+        return None
+    numbers = kernel.numbers
+    kernels, divisor, reach = _kernels(numbers.tobytes(), numbers.shape, pixels.dtype, exact)
+    margins = _margins(numbers.shape[0]), _margins(numbers.shape[1])
+    given = pixels.view(np.uint8) if pixels.dtype.kind == "b" else pixels
+    if why_not(given.shape, given.dtype, kernels, margins, mode):
+        return None
+    if pixels.dtype.kind == "f":
+        out = filtered(given, kernels, margins, mode, bias=0.5 if signed == "offset" else 0.0)
+        return np.abs(out, out=out) if signed == "abs" else out
+    largest = 1 if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max
+    lift = (largest + 1) // 2 if signed == "offset" else 0
+    rounding = Ended(
+        divisor=divisor, mirrors=signed == "abs", lift=lift, largest=largest, reach=reach
+    )
+    return filtered(given, kernels, margins, mode, rounding).view(pixels.dtype)
+
+
+def _margins(length: int) -> tuple[int, int]:
+    return (length - 1) // 2, length // 2
+
+
+@lru_cache(maxsize=64)
+def _kernels(
+    numbers: bytes,
+    shape: tuple[int, int],
+    dtype: np.dtype[Any],
+    exact: Callable[[np.ndarray, np.dtype[Any]], Exact],
+) -> tuple[tuple[np.ndarray, ...], int, float]:
+    """Return a matrix, or a column and a row; the divisor, and what sums do not exceed."""
+    found = exact(np.frombuffer(numbers).reshape(shape), dtype)
+    rows, columns = shape
+    pair = None
+    if rows * columns > _SEPARABLE * (rows + columns):
+        pair = separate(found.numbers)
+    parts = (found.numbers,) if pair is None else pair
+    return tuple(part.astype(found.work) for part in parts), found.divisor, found.reach
