@@ -1,6 +1,5 @@
 """npconv.signal on the shapes that go ways of their own: thin ones, one axis, short and long."""
 
-import pickle
 import warnings
 
 import numpy as np
@@ -126,17 +125,3 @@ def test_complex_meets_real_without_being_made_complex():
     ):
         given = [c.astype(d) for c, d in zip((a.real, b), dtypes, strict=True)]
         assert signal.convolve(*given).dtype == want
-
-
-def test_arrays_that_were_pickled_are_known_by_their_dtype():
-    a, b = numbers((9, 8), "float64"), numbers((3, 3), "float64", 1)
-    c, d = pickle.loads(pickle.dumps((a, b)))
-    assert c.dtype is not a.dtype
-    given = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "conv", lambda *arrays, **_: given.append(arrays))
-        signal.convolve2d(c, d)
-        signal.convolve2d(c.astype(">f8"), d)
-    for x, kernel in given:
-        assert x.dtype is kernel.dtype is np.dtype(float)
-    np.testing.assert_array_equal(signal.convolve2d(c, d), signal.convolve2d(a, b))

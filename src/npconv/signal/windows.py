@@ -147,18 +147,9 @@ def convolved(
             a if a.dtype.kind == "c" else a.astype(wide, copy=False) for a in (x, flipped)
         )
         return _by_conv(x, flipped, pads, edge, direct)
-    return _by_conv(_of(x, dtype), _of(flipped, dtype), pads, edge, direct)
-
-
-def _of(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return an array in a dtype, by NumPy's own object of it: what was pickled has another.
-
-    conv is slower to know an array by another.
-    """
-    own = np.dtype(dtype.char)
-    if array.dtype is own:
-        return array
-    return array.view(own) if array.dtype == own else array.astype(own)
+    return _by_conv(
+        x.astype(dtype, copy=False), flipped.astype(dtype, copy=False), pads, edge, direct
+    )
 
 
 def _nanoseconds(x: np.ndarray, kernel: np.ndarray, dtype: np.dtype) -> float:

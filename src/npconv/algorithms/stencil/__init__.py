@@ -6,9 +6,8 @@
         for each tap: acc[i, :] += weight[a, r, c] * x[line i + r, column + c : ... + lanes]
 
 Where a group has one channel, vectors run along the lines, whose numbers lie side by side where
-arrays lie channels first, or have one channel; weights are the same for all lanes.  The middle of a
-line is read straight from x; at its ends, lines are padded in scratch, some at a time.  Lines that
-lie apart are gathered there as well.
+arrays lie channels first, or have one channel; weights are the same for all lanes.  Lines are
+padded in scratch, some at a time, and gathered there where their numbers lie apart.
 
 Cost: little more than x read and out written until the kernel has some 10 taps, then a
 multiply-add a lane and tap.
