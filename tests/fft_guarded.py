@@ -12,11 +12,10 @@ import guarded
 import npconv
 from test_fft_compiled import SHAPES, numbers
 
-faulthandler.enable()
-
 
 def main(at_end):
     """Compute every shape in both dtypes, each array guarded at one side, and all scratch."""
+    faulthandler.enable()
     done = 0
     for x_shape, weight_shape, geometry in SHAPES.values():
         for dtype in ("float32", "float64"):
@@ -37,4 +36,5 @@ def main(at_end):
     print(f"{done} kept within their arrays")
 
 
-main(sys.argv[1] == "1")
+if __name__ == "__main__":
+    main(sys.argv[1] == "1")
