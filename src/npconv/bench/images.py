@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .contest import ContenderTime, contest, relative_error, workers
+from .contest import ContenderTime, contest, relative_error
 from .environment import Environment, environment
+from .one_by_one import one_by_one
 from .peers import CONTENDERS, Contender
 from .processes import Worker
 
@@ -142,25 +142,16 @@ def measure(
     seconds: float = 60.0,
 ) -> ImagesResult:
     """Measure all cases; `seconds` caps each case once it has three rounds."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     packages = sorted({each.package for each in contenders.values()} - {"npconv"})
     conditions = environment(*packages)
-    console = Console(stderr=True)
-    results = []
-    with ExitStack() as stack:
-        progress = stack.enter_context(Progress(console=console, disable=not console.is_terminal))
-        worker = stack.enter_context(workers())
-        for case in cases:
-            count = sum(each.operation == case.operation for each in contenders.values())
-            task = progress.add_task(case.name, total=count * rounds)
 
-            def advance(task: Any = task) -> None:
-                progress.advance(task)
+    def steps(case: ImageCase) -> int:
+        return rounds * sum(each.operation == case.operation for each in contenders.values())
 
-            results.append(
-                measure_case(case, size, pixels, contenders, worker, rounds, seconds, advance)
-            )
-            progress.update(task, completed=count * rounds)
+    def one(
+        case: ImageCase, worker: Callable[[str], Worker], advance: Callable[[], None]
+    ) -> CaseResult:
+        return measure_case(case, size, pixels, contenders, worker, rounds, seconds, advance)
+
+    results = one_by_one(cases, steps, one)
     return ImagesResult(conditions, size, rounds, pixels, results)

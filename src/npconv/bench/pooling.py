@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from .contest import ContenderTime, contest, relative_error, workers
+from .contest import ContenderTime, contest, relative_error
 from .environment import Environment, environment
 from .networks import compile_kernels
+from .one_by_one import one_by_one
 from .peers import POOL_CONTENDERS, Contender
 from .peers.pooling import PoolCase, pool_arrays
 from .processes import Worker
@@ -128,23 +127,14 @@ def measure(
     seconds: float = 30.0,
 ) -> PoolingResult:
     """Measure all cases; `seconds` caps each case once it has three rounds."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     compile_kernels()
     packages = sorted({each.package for each in contenders.values()} - {"npconv"})
     conditions = environment(*packages)
-    console = Console(stderr=True)
-    results = []
-    with ExitStack() as stack:
-        progress = stack.enter_context(Progress(console=console, disable=not console.is_terminal))
-        worker = stack.enter_context(workers())
-        for case in cases:
-            task = progress.add_task(case.name, total=len(contenders) * rounds)
 
-            def advance(task: Any = task) -> None:
-                progress.advance(task)
+    def one(
+        case: PoolCase, worker: Callable[[str], Worker], advance: Callable[[], None]
+    ) -> PoolResult:
+        return measure_case(case, contenders, worker, rounds, seconds, advance)
 
-            results.append(measure_case(case, contenders, worker, rounds, seconds, advance))
-            progress.update(task, completed=len(contenders) * rounds)
+    results = one_by_one(cases, lambda case: len(contenders) * rounds, one)
     return PoolingResult(conditions, rounds, results)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .contest import ContenderTime, contest, relative_error, workers
+from .contest import ContenderTime, contest, relative_error
 from .environment import Environment, environment
+from .one_by_one import one_by_one
 from .peers import CONTENDERS, Contender
 from .processes import Worker
 
@@ -147,23 +147,14 @@ def measure(
     seconds: float = 20.0,
 ) -> SignalsResult:
     """Measure all cases; `seconds` caps each case once it has three rounds."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     entered = {name: each for name, each in contenders.items() if each.operation == OPERATION}
     packages = sorted({each.package for each in entered.values()} - {"npconv"})
     conditions = environment(*packages)
-    console = Console(stderr=True)
-    results = []
-    with ExitStack() as stack:
-        progress = stack.enter_context(Progress(console=console, disable=not console.is_terminal))
-        worker = stack.enter_context(workers())
-        for case in cases:
-            task = progress.add_task(case.name, total=len(entered) * rounds)
 
-            def advance(task: Any = task) -> None:
-                progress.advance(task)
+    def one(
+        case: SignalCase, worker: Callable[[str], Worker], advance: Callable[[], None]
+    ) -> CaseResult:
+        return measure_case(case, entered, worker, rounds, seconds, advance)
 
-            results.append(measure_case(case, entered, worker, rounds, seconds, advance))
-            progress.update(task, completed=len(entered) * rounds)
+    results = one_by_one(cases, lambda case: len(entered) * rounds, one)
     return SignalsResult(conditions, rounds, results)
