@@ -116,7 +116,7 @@ def same_kinds(name, out, want):
 IN_BYTES = (
     "TILE_NBYTES", "_TILE_NBYTES", "_LINES_NBYTES", "_PIECE_NBYTES", "_SUMS_NBYTES",
     "_PANEL_NBYTES", "_PANELS_NBYTES", "_WORKSPACE", "_SHARED", "_PARTIAL", "_PANEL",
-    "_ADDED_NBYTES",
+    "_ADDED_NBYTES", "_LATE_NBYTES",
 )  # fmt: skip
 SMALL = {
     "_BLOCK": 3, "_HELD": 2, "WORTH_SHARING": 64, "WORTH_POOLING": 64, "_WORTH": 64,

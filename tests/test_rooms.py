@@ -19,6 +19,7 @@ FLOORS = {
     "errors": 0,
     "algorithms": 2,
     "directions": 3,
+    "phasing": 3,
     "execution": 3,
     "wisdom": 3,
     "planner": 3,

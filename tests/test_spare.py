@@ -93,7 +93,7 @@ def test_what_was_not_asked_for_is_given_back_before_more_is_held_than_ever(smal
     other = spare.room(10 * PAGE)  # as much as before altogether, if the rest of part's goes
     assert held() == 20 * PAGE
     assert part.all()
-    assert not part.base._block.whole[10 * PAGE :].any()
+    assert not part.base.block.whole[10 * PAGE :].any()
     del part
     assert held() == other.size
 

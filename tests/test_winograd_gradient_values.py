@@ -157,4 +157,7 @@ def test_many_groups_and_what_is_remembered_of_them(name):
         for seed in range(3):
             grad_out, x = whole_numbers(made, seed)
             np.testing.assert_array_equal(run(made, grad_out, x), want(made, grad_out, x))
-    assert weight_gradient._kept_steps.cache_info().hits == 2
+    # Once for a result that begins at a cache line, and once for another.
+    found = weight_gradient._kept_steps.cache_info()
+    assert found.misses <= 2
+    assert found.hits + found.misses == 3

@@ -7,32 +7,20 @@ convolution of other arrays.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from npconv import adjoints, spare
+from npconv import adjoints, phasing
 from npconv.algorithms import ALGORITHMS
-from npconv.algorithms.contract import NOTHING, Cost, Ending
+from npconv.algorithms.contract import NOTHING, Bound, Cost, Ending
 from npconv.problem import (
     ConvProblem,
-    Merged,
-    Phase,
-    best_span,
-    covers,
+    few_phases,
     largest_phase,
-    merge_phases,
-    phase_count,
-    phases,
     spans_padding,
     weight_grad_as_forward,
 )
-from npconv.threads import forget_when_changed
-
-_ONE_TAP = "taps"  # computes the phases of one tap, which are a matmul each, for every algorithm
-_KEPT = 64  # phases of a problem that are remembered
 
 
 def own(problem: ConvProblem, name: str) -> bool:
@@ -46,10 +34,24 @@ def own(problem: ConvProblem, name: str) -> bool:
 def spreads(problem: ConvProblem, name: str) -> bool:
     """Return whether a NaN or Inf may reach elements that the direct sum keeps it from.
 
-    The identity of the input gradient multiplies weight by zeros around grad_out.
+    Without a way of its own, the input gradient multiplies weight by zeros around grad_out.
     """
-    through_zeros = problem.direction == "input_grad" and not own(problem, name)
-    return ALGORITHMS[name].SPREADS or through_zeros
+    return ALGORITHMS[name].SPREADS or meets_zeros(problem, name)
+
+
+def weight_tells(problem: ConvProblem, name: str) -> bool:
+    """Return whether a weight without NaN and Inf leaves those of grad_out where they belong."""
+    return not (ALGORITHMS[name].SPREADS or own(problem, name) or phasing.merged_of(problem, name))
+
+
+def meets_zeros(problem: ConvProblem, name: str) -> bool:
+    """Return whether weight is multiplied by zeros around grad_out, or between its taps."""
+    if problem.direction != "input_grad" or own(problem, name):
+        return False
+    few = few_phases(problem)
+    if not few or phasing.merged_of(problem, name):
+        return True
+    return any(max(pair) > 0 for phase in few for pair in phase.problem.padding)
 
 
 def ends(problem: ConvProblem, name: str) -> bool:
@@ -68,9 +70,9 @@ def quiet(problem: ConvProblem, name: str) -> bool:
         return problem.direction == "forward"
     if own(problem, name):
         return True
-    few = _few_phases(problem)
-    alone = few and all(_of_phase(phase.problem, name) == name for phase in few)
-    return bool(alone or _merged(problem, name))
+    few = few_phases(problem)
+    alone = few and all(phasing.carried_out_by(phase.problem, name) == name for phase in few)
+    return bool(alone or phasing.merged_of(problem, name))
 
 
 def why_not(problem: ConvProblem, name: str) -> str:
@@ -96,7 +98,7 @@ def cost(problem: ConvProblem, name: str) -> Cost:
         spent = module.cost(weight_grad_as_forward(problem))
         copied = _turned_x_nbytes(problem)
         return spent._replace(nbytes=spent.nbytes + 2 * copied, workspace=spent.workspace + copied)
-    return _phases_cost(problem, name)
+    return phasing.cost(problem, name)
 
 
 def run(
@@ -126,86 +128,29 @@ def run(
     elif spans_padding(problem):
         shape = (problem.batch, *problem.padded_size, problem.in_channels)
         padded = np.empty_like(out, problem.compute_dtype, shape=shape, subok=False)
-        _phases(problem, name, first, second, padded)
+        phasing.run(problem, name, first, second, padded)
         adjoints.unpad(problem, padded, out)
     else:
-        return _phases(problem, name, first, second, out)
+        return phasing.run(problem, name, first, second, out)
     return None
 
 
-def _phases(
-    problem: ConvProblem, name: str, grad_out: np.ndarray, weight: np.ndarray, out: np.ndarray
-) -> bool | None:
-    if merged := _merged(problem, name):
-        kernel = adjoints.merged_weight(merged, weight)
-        result = spare.empty(merged.problem.out_shape, problem.compute_dtype)
-        found = ALGORITHMS[name].forward(merged.problem, grad_out, kernel, result)
-        adjoints.spread_channels(merged, result, out)
-        return found
-    if not _covered(problem):
-        out[...] = 0
-    finite: bool | None = True
-    for phase in _found(problem):
-        module = ALGORITHMS[_of_phase(phase.problem, name)]
-        kernel = adjoints.turned_weight(phase, weight, not hasattr(module, "pack_weight"))
-        target = out[(slice(None), *phase.at)]
-        found = module.forward(phase.problem, grad_out, kernel, target)
-        finite = None if found is None or finite is None else finite and found
-    return finite
-
-
-def _found(problem: ConvProblem) -> Iterable[Phase]:
-    """Return the phases of an input gradient, the same objects each time where they are few."""
-    return _few_phases(problem) or phases(problem)
-
-
-@lru_cache(maxsize=64)
-def _few_phases(problem: ConvProblem) -> tuple[Phase, ...]:
-    return tuple(phases(problem)) if phase_count(problem) <= _KEPT else ()
-
-
-_covered = lru_cache(maxsize=64)(covers)
-
-
-@lru_cache(maxsize=64)
-def _merged(problem: ConvProblem, name: str) -> Merged | None:
-    """Return the phases as one convolution, where each alone has few outputs for the algorithm."""
-    lanes = getattr(ALGORITHMS[name], "FILLED_NBYTES", 0) // problem.itemsize
-    span = best_span(problem, lanes)
-    merged = merge_phases(problem, span) if span else None
-    return merged if merged and not ALGORITHMS[name].why_not(merged.problem) else None
-
-
-forget_when_changed(_merged.cache_clear)
-
-
-def _of_phase(problem: ConvProblem, name: str) -> str:
-    return _ONE_TAP if ALGORITHMS[name].why_not(problem) else name
-
-
-def _phases_cost(problem: ConvProblem, name: str) -> Cost:
-    phase = largest_phase(problem)
-    if phase is None:
-        return Cost(0, 0, 0, 1)
-    merged = _merged(problem, name)
-    if merged:
-        spent = ALGORITHMS[name].cost(merged.problem)
-        count, largest, extra = 1, merged.problem, merged.problem.result_nbytes
-    else:
-        spent = ALGORITHMS[name].cost(phase.problem)
-        count, largest, extra = phase_count(problem), phase.problem, 0
-    kernel = math.prod(largest.weight_shape) * problem.itemsize
-    padded = 0
-    if spans_padding(problem):
-        elements = problem.batch * math.prod(problem.padded_size) * problem.in_channels
-        padded = elements * problem.itemsize
-    zeros = 0 if merged or covers(problem) else problem.result_nbytes
-    return spent._replace(
-        flops=count * spent.flops,
-        nbytes=count * (spent.nbytes + 2 * kernel) + 2 * padded + zeros + 2 * extra,
-        workspace=spent.workspace + kernel + padded + extra,
-        calls=count * (spent.calls + 10) + (2 * problem.taps if merged else 0),
-    )
+def bind(
+    problem: ConvProblem,
+    name: str,
+    operands: tuple[np.ndarray, np.ndarray],
+    out: np.ndarray,
+    ending: Ending,
+) -> Bound | None:
+    """Return `run` for arrays that lie as these do, each aligned; None where there is no such."""
+    module: Any = ALGORITHMS[name]
+    if not hasattr(module, "bind"):
+        return None
+    if problem.direction == "forward" or own(problem, name):
+        return module.bind(problem, *operands, out, ending)
+    if problem.direction == "weight_grad":
+        return None
+    return phasing.bind(problem, name, operands, out)
 
 
 def _weight_grad(

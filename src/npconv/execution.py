@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from npconv import directions
-from npconv.algorithms.contract import NOTHING, Ending
+from npconv.algorithms.contract import NOTHING, Bound, Ending
 from npconv.dtypes import exact_float, largest, largest_of
+from npconv.memory import address
 from npconv.problem import ConvProblem
 from npconv.threads import serial_blas
 
@@ -46,13 +48,20 @@ def run(
 class Quick:
     """`run` once more, for arrays of the compute dtype and none of them empty: looked up once."""
 
-    __slots__ = ("ends", "name", "problem", "quiet", "spreads")
+    __slots__ = ("bound", "ends", "looks", "name", "problem", "quiet", "spreads", "strides")
 
     def __init__(self, problem: ConvProblem, name: str) -> None:
         self.problem, self.name = problem, name
         self.ends = directions.ends(problem, name)
         self.spreads = directions.spreads(problem, name)
         self.quiet = directions.quiet(problem, name)
+        # Where only zeros times weight spread a NaN or Inf, to look at weight is as good.
+        self.looks = "out"
+        if problem.direction == "input_grad" and directions.weight_tells(problem, name):
+            few = math.prod(problem.weight_shape) < math.prod(problem.x_shape)
+            self.looks = "weight" if few else "out"
+        self.bound: Bound | None = None
+        self.strides: tuple[int, ...] | None = None  # of the out that `bound` writes
 
     def run(
         self,
@@ -65,10 +74,24 @@ class Quick:
 
         ending's bias is None, or as the contract of algorithms has it.
         """
+        if self.strides is None:
+            self._bind(operands, out, ending)
+        if self.bound is not None and out.strides == self.strides:
+            first, second = operands
+            bias = 0 if ending.bias is None else address(ending.bias)
+            finite = self.bound(address(first), address(second), address(out), bias, packed)
+            return not self.spreads or self._is_kept(finite, second, out)
         if self.quiet:
             return self._compute(operands, out, ending, packed)
         with np.errstate(all="ignore"), serial_blas():
             return self._compute(operands, out, ending, packed)
+
+    def _bind(
+        self, operands: tuple[np.ndarray, np.ndarray], out: np.ndarray, ending: Ending
+    ) -> None:
+        if self.ends or self.problem.direction != "forward":
+            self.bound = directions.bind(self.problem, self.name, operands, out, ending)
+        self.strides = out.strides
 
     def _compute(
         self,
@@ -79,11 +102,17 @@ class Quick:
     ) -> bool:
         within = ending if self.ends else NOTHING
         finite = directions.run(self.problem, self.name, operands, out, within, packed)
-        if self.spreads and not (_all_finite(out) if finite is None else finite):
+        if self.spreads and not self._is_kept(finite, operands[1], out):
             return False
         if not self.ends:
             _end(out, ending)
         return True
+
+    def _is_kept(self, finite: bool | None, second: np.ndarray, out: np.ndarray) -> bool:
+        """Return whether no NaN or Inf can stand in too many places."""
+        if finite is not None:
+            return finite
+        return _all_finite(second if self.looks == "weight" else out)
 
 
 def _compute(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
 from npconv import compiler, spare
+from npconv.memory import address, shown
 from npconv.problem import ConvProblem
 from npconv.threads import share
 
@@ -49,6 +51,86 @@ def pieces(
         yield piece, source, goal
         if target is not None:
             copy(goal, wanted, out.nbytes >= _STREAMED)
+
+
+def bind_around(
+    problem: ConvProblem,
+    x: np.ndarray,
+    out: np.ndarray,
+    make: Callable[[np.ndarray, np.ndarray], Callable[..., bool | None] | None],
+) -> Callable[..., bool | None] | None:
+    """Return what make(x, out) binds, with copies around it of arrays that lie otherwise.
+
+    make is given arrays with their channels side by side.  None where it returns that, where no
+    kernel makes a copy, and where there would be several `pieces`.
+    """
+    if splits(problem, x, out):
+        return None
+    into, source = bind_dense(problem, x)
+    back, goal = bind_dense(problem, out, back=True)
+    run = None if source is None or goal is None else make(source, goal)
+    if run is None or (into is None and back is None):
+        return run
+    here, there = x.size * problem.itemsize, out.size * problem.itemsize
+    streams = out.nbytes >= _STREAMED
+
+    def around(x: int, weight: int, out: int, bias: int, packed: Any) -> bool | None:
+        source, goal = x, out
+        if into is not None:
+            held = spare.room(here)
+            source = address(held)
+            into(x, source)
+        if back is not None:
+            made = spare.room(there)
+            goal = address(made)
+        found = run(source, weight, goal, bias, packed)
+        if back is not None:
+            back(goal, out, streams)
+        return found
+
+    return around
+
+
+def bind_operands(
+    problem: ConvProblem,
+    first: np.ndarray,
+    second: np.ndarray,
+    make: Callable[[np.ndarray, np.ndarray], Callable[..., bool | None] | None],
+) -> Callable[..., bool | None] | None:
+    """Return what make(first, second) binds, with copies before it of what lies otherwise."""
+    turn_first, one = bind_dense(problem, first)
+    turn_second, other = bind_dense(problem, second)
+    run = None if one is None or other is None else make(one, other)
+    if run is None or (turn_first is None and turn_second is None):
+        return run
+    sizes = first.size * problem.itemsize, second.size * problem.itemsize
+
+    def after(first: int, second: int, out: int, bias: int, packed: Any) -> bool | None:
+        if turn_first is not None:
+            one = spare.room(sizes[0])
+            source, first = first, address(one)
+            turn_first(source, first)
+        if turn_second is not None:
+            other = spare.room(sizes[1])
+            source, second = second, address(other)
+            turn_second(source, second)
+        return run(first, second, out, bias, packed)
+
+    return after
+
+
+def bind_dense(
+    problem: ConvProblem, array: np.ndarray, back: bool = False
+) -> tuple[Callable[..., None] | None, np.ndarray | None]:
+    """Return what copies an array to one with its channels side by side, or back, and that one.
+
+    (None, the array) where it lies so; (None, None) where no kernel copies it.
+    """
+    if lies_well(problem, array):
+        return None, array
+    made = shown(array.shape, problem.compute_dtype)
+    copies = bind(made, array) if back else bind(array, made)
+    return copies, None if copies is None else made
 
 
 def splits(problem: ConvProblem, x: np.ndarray, out: np.ndarray) -> bool:
@@ -104,25 +186,38 @@ def _with_batch(problem: ConvProblem, batch: int) -> ConvProblem:
 
 def copy(source: np.ndarray, target: np.ndarray, streams: bool = False) -> None:
     """Write source to target, of the same shape; past the caches where it streams to planes."""
-    if source.size < _WORTH or compiler.missing():
-        target[...] = source
-        return
-    here, there = source.ctypes.data, target.ctypes.data
+    if source.size >= _WORTH:
+        here, there = source.ctypes.data, target.ctypes.data
+        run = None if (here | there) % source.itemsize else bind(source, target)
+        if run is not None:
+            run(here, there, streams)
+            return
+    target[...] = source
+
+
+def bind(source: np.ndarray, target: np.ndarray) -> Callable[..., None] | None:
+    """Return what copies from one address to another, for aligned arrays that lie as these do.
+
+    None where no kernel does.
+    """
+    if compiler.missing():
+        return None
     record = _record(
         source.shape, source.strides, target.strides, source.dtype, target.dtype, _WORTH
     )
-    if record is None or (here | there) % source.itemsize:
-        target[...] = source
-        return
+    return None if record is None else partial(_copy, record, source.dtype.char)
+
+
+def _copy(template: np.ndarray, letter: str, here: int, there: int, streams: bool = False) -> None:
     from npconv.kernels import planes
 
-    record = record.copy()
+    record = template.copy()
     if record[planes.WAY] == planes.FORTH:
         record[planes.PLANES], record[planes.ROWS] = here, there
     else:
         record[planes.PLANES], record[planes.ROWS] = there, here
         record[planes.WAY] = planes.STREAMED if streams else planes.BACK
-    share(planes.copy[source.dtype.char], record, int(record[planes.ITEMS]))
+    share(planes.copy[letter], record, int(record[planes.ITEMS]))
 
 
 @lru_cache(maxsize=256)

@@ -24,7 +24,8 @@ import sys
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,12 +53,8 @@ def room(nbytes: int) -> np.ndarray:
     >>> room(100).shape
     (100,)
     """
-    lent = _lend(nbytes) if nbytes >= LARGE and _KEEPS and not _traced() else None
-    if lent is not None:
-        return np.asarray(lent)
-    memory = np.empty(nbytes + LINE, np.uint8)
-    begin = -memory.ctypes.data % LINE
-    return memory[begin : begin + nbytes]
+    memory = _memory(nbytes)
+    return np.ndarray(nbytes, np.uint8, memory, -memory.ctypes.data % LINE)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -70,7 +67,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     >>> empty((3, 5), np.dtype("f4")).shape
     (3, 5)
     """
-    return np.ndarray(shape, dtype, room(math.prod(shape) * dtype.itemsize))
+    memory = _memory(math.prod(shape) * dtype.itemsize)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % LINE)
+
+
+def _memory(nbytes: int) -> np.ndarray:
+    """Return bytes, so many from the begin of a cache line on."""
+    lent = _lend(nbytes) if nbytes >= LARGE and _KEEPS and not _traced() else None
+    return np.empty(nbytes + LINE, np.uint8) if lent is None else lent
 
 
 def release_memory() -> int:
@@ -103,14 +107,11 @@ def release_memory() -> int:
 
 
 class _Block(NamedTuple):
-    """Memory of the system's: its mapping, and that as bytes; it ends with the last of them."""
+    """Memory of the system's: its mapping, that as bytes, and how many; it ends with the last."""
 
     mapping: mmap.mmap
     whole: np.ndarray
-
-    @property
-    def nbytes(self) -> int:
-        return len(self.mapping)
+    nbytes: int
 
 
 class _Lent(NamedTuple):
@@ -146,14 +147,17 @@ def _lend(nbytes: int) -> _Loan | None:
     if block is None:
         return None
     _lent[id(block.mapping)] = _Lent(weakref.ref(block.mapping), size, block.nbytes)
-    _Most.nbytes = max(_Most.nbytes, _in_use()[0])
-    return _Loan(block, nbytes)
+    loan = np.ndarray.__new__(_Loan, block.nbytes, np.uint8, block.mapping)
+    loan.block = block
+    return loan
 
 
 def _fitting(size: int) -> _Block | None:
     """Return the smallest block of those that wait and can serve."""
     fitting = [b for b in _waiting.copy().values() if size <= b.nbytes <= _FIT * size]
-    for block in sorted(fitting, key=lambda b: b.nbytes):
+    if len(fitting) > 1:
+        fitting.sort(key=attrgetter("nbytes"))
+    for block in fitting:
         if _waiting.pop(id(block.mapping), None) is not None:
             _hot.pop(id(block.mapping), None)
             return block
@@ -174,7 +178,8 @@ def _new(size: int) -> _Block | None:
     if size >= _HUGE_FROM:
         with suppress(OSError):  # of a system without huge pages
             mapping.madvise(mmap.MADV_HUGEPAGE)
-    return _Block(mapping, np.frombuffer(mapping, np.uint8))
+    _Most.nbytes = most
+    return _Block(mapping, np.frombuffer(mapping, np.uint8), size)
 
 
 def _take_back(block: _Block) -> None:
@@ -193,6 +198,8 @@ def _cool() -> None:
     """Let the system take some of those that wait as they are: large ones, then the oldest."""
     hot = _hot.copy()
     excess = sum(hot.values()) - _HOT
+    if excess <= 0:
+        return
     for key in sorted(hot, key=lambda key: hot[key] <= _HOT // 2):
         if excess <= 0:
             return
@@ -244,17 +251,10 @@ def _traced() -> bool:
     return tracing is not None and tracing.is_tracing()
 
 
-class _Loan:
-    """A block in use: what its array is based on, and with it all views of that."""
+class _Loan(np.ndarray):
+    """A block in use, as bytes: what its array is based on, and with it all views of that."""
 
-    __slots__ = ("__array_interface__", "_block")
-
-    def __init__(self, block: _Block, nbytes: int) -> None:
-        self._block = block
-        self.__array_interface__: dict[str, Any] = {
-            **block.whole.__array_interface__,
-            "shape": (nbytes,),
-        }
+    block: _Block
 
     # Bound here: where the interpreter ends, this module may have lost its names already.
     def __del__(
@@ -262,5 +262,6 @@ class _Loan:
         ending: Callable[[], bool] = sys.is_finalizing,
         take_back: Callable[[_Block], None] = _take_back,
     ) -> None:
-        if not ending():
-            take_back(self._block)
+        block = getattr(self, "block", None)  # a view of this class has none
+        if block is not None and not ending():
+            take_back(block)

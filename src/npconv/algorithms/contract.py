@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class Ending(NamedTuple):
 
 NOTHING = Ending()
 
+# A call with nothing left to look up: addresses of the first, the second, out and a bias (0 for
+# none), and what pack_weight returned or None.  It returns what its method does.
+Bound = Callable[[int, int, int, int, Any], bool | None]
+
 
 class Algorithm(Protocol):
     """The contract.  Arrays are canonical views with any strides, see arrays.py.
@@ -68,6 +73,10 @@ class Algorithm(Protocol):
 
     Where it transforms weight first, it also has `pack_weight(problem, weight)`, which returns what
     `forward_packed(problem, x, packed, out)` takes in weight's stead.
+
+    Where it has `bind(problem, first, second, out, ending)`, that returns a Bound for arrays that
+    lie as these do, each aligned: of the direction that `owns` says, or forward.  None where more
+    than kernels is needed.
 
     Where it has `COMPILED = True`, its forward methods compute nothing in NumPy for arrays of the
     compute dtype: they need no BLAS held to one thread, and no warning kept back.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from . import quicker_peers
 from .contest import ContenderTime
 from .layers import shape_text
 from .networks import LayerResult, NetworksResult, Total, own
@@ -65,6 +66,8 @@ def text(result: NetworksResult) -> str:
             [(total.direction, *total_row(total, result)) for total in result.totals],
         )
     )
+    if result.layers:
+        parts.append(quicker_peers.text(result))
     return "\n\n".join([*parts, "\n".join([*notes(result), conditions(result)])])
 
 

@@ -53,12 +53,12 @@ def pack(record, item, thread, zero):
         output = kb // group_blocks * given.outputs + kb % group_blocks * given.block
         here = min(given.block, given.outputs - kb % group_blocks * given.block)
         write = given.packed + kb * given.taps * given.channels * row
-        _pack_block(given, given.weight + output * given.output_step, here, write, zero)
+        pack_block(given, given.weight + output * given.output_step, here, write, zero)
 
 
 @inner
-def _pack_block(given, source, here, write, zero):
-    """Write `here` outputs as rows of a block."""
+def pack_block(given, source, here, write, zero):
+    """Write `here` outputs as rows of a block; `source` is the address of the first."""
     size, width, channels, taps = simd.nbytes(zero), simd.width(zero), given.channels, given.taps
     row = given.block * size
     tap_step = _tap_step(given, size)

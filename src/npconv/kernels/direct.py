@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from npconv.kernels import simd
 from npconv.kernels.ahead import LINE, expect
+from npconv.kernels.blocks import pack_block
 from npconv.kernels.direct_layer import Call, Layer, Room
 from npconv.kernels.entry import entries, prepare
 from npconv.kernels.fields import cell, nbytes, read, scratch
@@ -21,22 +22,23 @@ fill = simd.fill
 
 
 @inner
-def _room(at, sizes, rows, runs, size):
+def _room(at, sizes, fresh, rows, runs, size):
     """Return the Room at an address."""
     start = at + rows * sizes.block * size
-    table = start + sizes.block * size
+    packed = start + sizes.block * size
+    table = packed + fresh.taps * fresh.channels * fresh.block * size
     out_table = table + 8 * sizes.held * runs * rows
     row_table = out_table + 8 * sizes.held * rows
     for i in range(rows):
         simd.write_int(row_table + 8 * i, at + i * sizes.block * size)
-    return Room(at, start, table, out_table, row_table, row_table + 8 * rows)
+    return Room(at, start, packed, table, out_table, row_table, row_table + 8 * rows)
 
 
 @entries
 def convolve(record, item, thread, zero):
     """Write an item of a Layer's result: its groups one after the other.
 
-    weights: (groups, blocks, taps, channels, block); bias: (groups, outputs).
+    weights: (groups, blocks, taps, channels, block), or as `fresh` says; bias: (groups, outputs).
     """
     layer = read(record, Layer)
     part = cell(layer.grid, item)
@@ -44,9 +46,11 @@ def convolve(record, item, thread, zero):
     size, rows = simd.nbytes(zero), rows_of(sizes.block, zero)
     taps = windows.kernel_size.depth * windows.kernel_size.height * windows.kernel_size.width
     at = scratch(record, nbytes(Layer), layer.each, thread)
-    room = _room(at, sizes, rows, taps // windows.merged, size)
+    room = _room(at, sizes, layer.fresh, rows, taps // windows.merged, size)
     fill(room.start, sizes.block, zero)
     matrix = layer.grid.blocks * sizes.block * taps * sizes.channels * size
+    if layer.fresh.block != 0:
+        matrix = sizes.outputs * layer.fresh.output_step
     call = layer.call
     for g in range(part.group, part.last_group):
         bias = call.bias
@@ -73,6 +77,10 @@ def _convolve_group(layer, call, part, room, rows, zero):
         for kb in range(part.block, part.last_block):
             b_at = call.weights + kb * runs * inner * block * size
             here = min(block, sizes.outputs - kb * block)
+            if layer.fresh.block != 0:
+                b_at = call.weights + kb * block * layer.fresh.output_step
+                pack_block(layer.fresh, b_at, here, room.packed, zero)
+                b_at = room.packed
             start = room.start
             if call.bias != 0:
                 start = call.bias + kb * block * size

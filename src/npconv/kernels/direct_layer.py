@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from npconv.kernels.blocks import Weights
 from npconv.kernels.fields import Grid
 
 
@@ -91,7 +92,8 @@ class Limits(NamedTuple):
 class Layer(NamedTuple):
     """The record of a convolution; a tile is one of pixels, a block one of outputs.
 
-    each: bytes of a thread's scratch.
+    each: bytes of a thread's scratch.  fresh: how the weight lies, of which each block is packed
+    where it is used; of block 0 where it comes packed.
     """
 
     call: Call
@@ -102,6 +104,10 @@ class Layer(NamedTuple):
     limits: Limits
     grid: Grid
     each: int
+    fresh: Weights
+
+
+PACKED = Weights(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Room(NamedTuple):
@@ -109,6 +115,7 @@ class Room(NamedTuple):
 
     spare      (rows, block)              what the result does not hold whole
     start      (block)                    what is added to sums
+    packed     (taps, channels, block)    the weight of a block, where it is packed here
     table      (held, runs, rows) int64   addresses in x
     out_table  (held, rows) int64         addresses in the result
     row_table  (rows) int64               addresses of the rows of `spare`
@@ -117,6 +124,7 @@ class Room(NamedTuple):
 
     spare: int
     start: int
+    packed: int
     table: int
     out_table: int
     row_table: int

@@ -7,6 +7,7 @@ from npconv.problem.convolution import DIRECTIONS, ConvProblem
 from npconv.problem.identities import (
     Phase,
     covers,
+    few_phases,
     largest_phase,
     phase_count,
     phases,
@@ -29,6 +30,7 @@ __all__ = [
     "Windows",
     "best_span",
     "covers",
+    "few_phases",
     "largest_phase",
     "merge_phases",
     "phase_count",

@@ -26,6 +26,8 @@ from functools import lru_cache
 
 from npconv.problem.convolution import ConvProblem
 
+_FEW = 64  # phases of a problem that are remembered
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -62,6 +64,12 @@ def phases(problem: ConvProblem) -> Iterator[Phase]:
     """Yield the convolutions that together are the input gradient; what none writes is 0."""
     for residues in itertools.product(*_axes(problem)):
         yield _phase(problem, residues)
+
+
+@lru_cache(maxsize=64)
+def few_phases(problem: ConvProblem) -> tuple[Phase, ...]:
+    """Return the phases, the same objects each time, where they are few; else none."""
+    return tuple(phases(problem)) if phase_count(problem) <= _FEW else ()
 
 
 def phase_count(problem: ConvProblem) -> int:

@@ -24,6 +24,7 @@ Source: Zhang et al., High performance depthwise and pointwise convolutions on m
 
 from __future__ import annotations
 
+from npconv.algorithms.depthwise.bound import bind
 from npconv.algorithms.depthwise.places import why_not
 from npconv.algorithms.depthwise.sums import (
     cost,
@@ -40,6 +41,7 @@ __all__ = [
     "ENDS",
     "NAME",
     "SPREADS",
+    "bind",
     "cost",
     "forward",
     "forward_packed",

@@ -12,8 +12,8 @@ from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.depthwise import places
 from npconv.problem import (
     ConvProblem,
-    Phase,
     covers,
+    few_phases,
     largest_phase,
     phase_count,
     phases,
@@ -23,7 +23,6 @@ from npconv.templates import Template
 
 _VECTOR = 64  # bytes, likewise
 _FIND = 1.0  # vectors' products in the time that an address is written
-_FEW = 16  # phases that are remembered
 
 
 def cost(problem: ConvProblem) -> Cost:
@@ -126,11 +125,18 @@ def _sum(
 
     skips: what stands in the padding is not multiplied.  turns: both lie channels first.
     """
-    find = _template if places.remembered(problem) else _template.__wrapped__
-    limits = ending.least, ending.most
-    template = find(problem, x.strides, out.strides, limits, (skips, turns), arrays.WORTH_SHARING)
+    template = work(problem, x, out, ending, (skips, turns))
     bias = 0 if ending.bias is None else ending.bias.ctypes.data
     template.run(x.ctypes.data, packed.ctypes.data, out.ctypes.data, bias)
+
+
+def work(
+    problem: ConvProblem, x: np.ndarray, out: np.ndarray, ending: Ending, how: tuple[bool, bool]
+) -> Template:
+    """Return the work of `_sum`; how: skips, turns."""
+    find = _template if places.remembered(problem) else _template.__wrapped__
+    limits = ending.least, ending.most
+    return find(problem, x.strides, out.strides, limits, how, arrays.WORTH_SHARING)
 
 
 @lru_cache(maxsize=256)
@@ -199,23 +205,13 @@ def input_grad_cost(problem: ConvProblem) -> Cost:
     )  # fmt: skip
 
 
-def _phases(problem: ConvProblem) -> tuple[Phase, ...]:
-    """Return the phases, the same objects each time, where they are few; else none."""
-    return _few_phases(problem) if phase_count(problem) <= _FEW else ()
-
-
-@lru_cache(maxsize=64)
-def _few_phases(problem: ConvProblem) -> tuple[Phase, ...]:
-    return tuple(phases(problem))
-
-
 def input_grad(
     problem: ConvProblem, grad_out: np.ndarray, weight: np.ndarray, out: np.ndarray
 ) -> None:
     """Write out, a phase of the stride at a time."""
     # Zeros around grad_out are multiplied too, where that makes no difference.
     skips = not np.isfinite(weight).all()
-    found = _phases(problem)
+    found = few_phases(problem)
     if len(found) == 1 and covers(problem) and not spans_padding(problem):
         alone = found[0].problem
         if places.turns(alone, grad_out, out):

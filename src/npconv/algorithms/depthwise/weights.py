@@ -71,17 +71,11 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
 
 def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Write out: x at each tap times grad_out, lane by lane."""
-    from npconv.kernels.depthwise_gradient import FORMS
-
     turns = places.turns(problem, x, grad_out)
-    cut = _cut(problem, places.form(problem, FORMS), turns, arrays.WORTH_SHARING)
     given, grads = x[None], grad_out[None]
     if not turns:
         given, grads = places.dense(problem, x), places.dense(problem, grad_out)
-    find = _template if places.remembered(problem) else _template.__wrapped__
-    template = find(
-        problem, cut, given.strides, grads.strides, turns, arrays.WORTH_SHARING
-    )  # fmt: skip
+    template, cut = work(problem, given, grads, turns)
     shape = cut.shares, problem.group_outputs, cut.rows * cut.taps, problem.groups
     sums = spare.empty(shape, problem.compute_dtype)
     template.run(given.ctypes.data, grads.ctypes.data, sums.ctypes.data)
@@ -94,6 +88,17 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
     goal = out.reshape(*out.shape[:-1], problem.groups, problem.group_outputs)
     split = total.reshape(parts)
     goal[...] = split.transpose(2, 1, 3, 0).reshape(goal.shape)
+
+
+def work(
+    problem: ConvProblem, x: np.ndarray, grad_out: np.ndarray, turns: bool
+) -> tuple[Template, _Cut]:
+    """Return the work for planes of x and grad_out that lie so, and how it is shared out."""
+    from npconv.kernels.depthwise_gradient import FORMS
+
+    cut = _cut(problem, places.form(problem, FORMS), turns, arrays.WORTH_SHARING)
+    find = _template if places.remembered(problem) else _template.__wrapped__
+    return find(problem, cut, x.strides, grad_out.strides, turns, arrays.WORTH_SHARING), cut
 
 
 @lru_cache(maxsize=256)

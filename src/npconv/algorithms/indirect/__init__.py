@@ -26,7 +26,10 @@ Geijn, Anatomy of high-performance matrix multiplication, 2008.
 
 from __future__ import annotations
 
-from npconv.algorithms.indirect import slides
+import numpy as np
+
+from npconv.algorithms.contract import Bound, Ending
+from npconv.algorithms.indirect import slides, sums, weights
 from npconv.algorithms.indirect.places import why_not
 from npconv.algorithms.indirect.slides import input_grad, input_grad_cost
 from npconv.algorithms.indirect.sums import cost, forward, forward_packed, pack_weight
@@ -39,6 +42,7 @@ __all__ = [
     "FILLED_NBYTES",
     "NAME",
     "SPREADS",
+    "bind",
     "cost",
     "forward",
     "forward_packed",
@@ -61,3 +65,14 @@ FILLED_NBYTES = 64  # of outputs, that cost as much as one
 def owns(problem: ConvProblem) -> bool:
     """Return whether a direction is computed here: the input gradient only of few channels."""
     return problem.direction != "input_grad" or slides.suits(problem)
+
+
+def bind(
+    problem: ConvProblem, first: np.ndarray, second: np.ndarray, out: np.ndarray, ending: Ending
+) -> Bound | None:
+    """Return a direction for arrays that lie as these do; None where one has to be copied first."""
+    if problem.direction == "weight_grad":
+        return weights.bind(problem, first, second, out)
+    if problem.direction == "input_grad":
+        return None
+    return sums.bind(problem, first, second, out, ending)

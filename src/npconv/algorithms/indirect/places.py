@@ -41,6 +41,19 @@ def grid(problem: ConvProblem, tiles: int, blocks: int, worth: int) -> Grid:
     return Grid(problem.groups, tiles, blocks, 1, tiles, -(-blocks // min(each, blocks)))
 
 
+def grid_by_blocks(problem: ConvProblem, tiles: int, blocks: int, worth: int) -> Grid:
+    """Return the same, each item with all the tiles of its groups."""
+    from npconv.kernels.fields import Grid
+
+    groups, each = _shares(problem, worth)
+    return Grid(problem.groups, tiles, blocks, groups, tiles, -(-blocks // min(each, blocks)))
+
+
+def suits_blocks(problem: ConvProblem, blocks: int) -> bool:
+    """Return whether items with all the tiles of their groups are as many as shares."""
+    return blocks >= _shares(problem, arrays.WORTH_SHARING)[1]
+
+
 def helpers(problem: ConvProblem) -> int:
     """Return how many threads find work beside the first, at most."""
     groups, each = _shares(problem, arrays.WORTH_SHARING)

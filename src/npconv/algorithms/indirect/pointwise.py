@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from npconv import arrays, relayout, spare
-from npconv.algorithms.contract import Cost, Ending
+from npconv.algorithms.contract import Bound, Cost, Ending
 from npconv.algorithms.indirect import places
-from npconv.memory import whole_lines
+from npconv.memory import address, whole_lines
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
@@ -64,13 +65,39 @@ def forward(
     target = out if _lies_in_planes(problem, out) else _planes(problem, out.shape)
     if source is not x:
         relayout.copy(x, source)
-    strides = source.strides, target.strides, weight.strides
-    limits = ending.least, ending.most
-    template = _template(problem, strides, limits, (arrays.WORTH_SHARING, _PANELS_NBYTES))
+    template = _work(problem, source, target, weight, ending)
     bias = 0 if ending.bias is None else ending.bias.ctypes.data
     template.run(source.ctypes.data, weight.ctypes.data, target.ctypes.data, bias)
     if target is not out:
         relayout.copy(target, out)
+
+
+def bind(
+    problem: ConvProblem, x: np.ndarray, weight: np.ndarray, out: np.ndarray, ending: Ending
+) -> Bound | None:
+    """Return the same for arrays that lie as these do; None where one has to be copied first."""
+    turned = matrix(problem, weight)
+    if not (_lies_in_planes(problem, x) and _lies_in_planes(problem, out)):
+        return None
+    template = _work(problem, x, out, turned, ending)
+    own = turned.copy()
+    after = _work(problem, x, out, own, ending)  # pack_weight's lies so
+
+    def run(x: int, weight: int, out: int, bias: int, packed: Any) -> None:
+        if packed is None:
+            template.run(x, weight, out, bias)
+        else:
+            after.run(x, address(packed), out, bias)
+
+    return run
+
+
+def _work(
+    problem: ConvProblem, x: np.ndarray, out: np.ndarray, weight: np.ndarray, ending: Ending
+) -> Template:
+    strides = x.strides, out.strides, weight.strides
+    limits = ending.least, ending.most
+    return _template(problem, strides, limits, (arrays.WORTH_SHARING, _PANELS_NBYTES))
 
 
 @lru_cache(maxsize=256)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from npconv import addresses, arrays, packing, relayout, spare
-from npconv.algorithms.contract import Cost
+from npconv.algorithms.contract import Bound, Cost
 from npconv.algorithms.indirect import places
-from npconv.memory import whole_lines
+from npconv.memory import address, shown, whole_lines
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
-_SUMS_NBYTES = 1 << 19  # of sums so small that each share of the pixels has its own
+_SUMS_NBYTES = 1 << 17  # of sums so small that each share of the pixels has its own
 _PANEL_NBYTES = 1 << 15  # of lines of a block of grad_out held at once
 _PANELS_NBYTES = 1 << 18  # of lines of all the blocks
 _LINES_NBYTES = 1 << 17  # of whole lines of grad_out, where they are read in place
@@ -74,6 +74,46 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
     split = weights.reshape(problem.groups, *taps, channels, problem.group_outputs)
     goal = out.reshape(*taps, channels, problem.groups, problem.group_outputs)
     goal[...] = np.moveaxis(split, 0, -2)
+
+
+def bind(
+    problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
+) -> Bound | None:
+    """Return the same for arrays that lie as these do; None where one has to be copied first."""
+    if problem.copies_x or problem.groups > 1:
+        return None
+    return relayout.bind_operands(
+        problem, grad_out, x, lambda grad, x: _bind_dense(problem, grad, x, out)
+    )
+
+
+def _bind_dense(
+    problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
+) -> Bound | None:
+    read = arrays.region(problem, x)
+    cut = _cut(problem, places.block(problem), places.rows(problem), _limits())
+    shape = 1, cut.sums, cut.tiles * cut.rows, cut.blocks * cut.block
+    grads = grad_out if cut.gathers else _whole_blocks(problem, grad_out, shape[-1])
+    if not np.may_share_memory(grads, grad_out):
+        return None
+    find = _work if problem.taps <= _KEPT else _work.__wrapped__
+    accumulate, add = find(problem, cut, read.strides, grads.strides)
+    like = shown(shape, problem.compute_dtype)
+    weights = like[0, 0, : problem.terms, : problem.group_outputs].reshape(out.shape)
+    copy = relayout.bind(weights, out)
+    if copy is None:
+        return None
+    begin, nbytes = address(read) - address(x), like.nbytes
+
+    def run(grad_out: int, x: int, out: int, _: int, packed: Any) -> None:
+        sums = spare.room(nbytes)
+        at = address(sums)
+        accumulate.run(x + begin, grad_out, at)
+        if add is not None:
+            add.run(at)
+        copy(at, out)
+
+    return run
 
 
 class _Limits(NamedTuple):

@@ -30,6 +30,7 @@ Arithmetic Complexity of Computations, 1980.
 
 from __future__ import annotations
 
+from npconv.algorithms.winograd.bound import bind
 from npconv.algorithms.winograd.places import why_not
 from npconv.algorithms.winograd.sums import cost, forward, forward_packed, pack_weight
 from npconv.algorithms.winograd.weight_gradient import weight_grad, weight_grad_cost
@@ -39,6 +40,7 @@ __all__ = [
     "ENDS",
     "NAME",
     "SPREADS",
+    "bind",
     "cost",
     "forward",
     "forward_packed",

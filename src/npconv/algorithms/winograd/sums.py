@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,7 @@ from npconv import relayout, spare, tiling
 from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.winograd.layer import layer, tables_nbytes
 from npconv.algorithms.winograd.places import waiting, where
-from npconv.memory import LINE
+from npconv.memory import LINE, address
 from npconv.problem import ConvProblem
 from npconv.templates import Template, bits
 from npconv.threads import forget_when_changed
@@ -28,7 +29,7 @@ _STREAMED = 4 << 20  # bytes of out
 _STORED = 8  # products of a sum that take as long as it takes to store it
 _KEPT = 1 << 15  # bytes of tables that are kept between calls
 _MOST_KEPT = 128
-_NO_LIMITS = bits(-math.inf), bits(math.inf)
+NO_LIMITS = bits(-math.inf), bits(math.inf)
 
 
 def cost(problem: ConvProblem) -> Cost:
@@ -71,8 +72,8 @@ def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
     work = tiling.cut(problem)
     weight = _as_computed(problem, weight)
     packed = spare.room(problem.groups * work.weight_nbytes)
-    call = 0, 0, packed.ctypes.data, 0, 0, *_NO_LIMITS
-    _packing(problem, work).run(*call, *_lies(problem, weight))
+    call = 0, 0, packed.ctypes.data, 0, 0, *NO_LIMITS
+    packing(problem, work).run(*call, weight.ctypes.data, *lies(problem, weight))
     return packed
 
 
@@ -87,11 +88,13 @@ def forward(
     if not tiling.cut(problem, fresh=True).whole or relayout.splits(problem, x, out):
         return forward_packed(problem, x, pack_weight(problem, weight), out, ending)
     weight = _as_computed(problem, weight)
-    finite = True
+    kept, lying = True, (address(weight), *lies(problem, weight))
     for piece, source, goal in relayout.pieces(problem, x, out):  # one
         steps = _steps(piece, problem, source, goal, fresh=True)
-        finite &= _by_outputs(steps, source, weight, goal, ending)
-    return finite
+        more = added(steps, _bias(ending))
+        ends = address(goal), address(more), limits_of(ending)
+        kept &= by_outputs(steps, address(source), (0, *lying), *ends)
+    return kept
 
 
 def forward_packed(
@@ -102,15 +105,20 @@ def forward_packed(
     ending: Ending = NOTHING,
 ) -> bool:
     """Do the same with the transformed weight."""
-    finite = True
+    kept = True
     for piece, source, goal in relayout.pieces(problem, x, out):
         steps = _steps(piece, problem, source, goal)
-        run = _by_tiles if steps.gather is None else _by_outputs
-        finite &= run(steps, source, packed, goal, ending)
-    return finite
+        more = added(steps, _bias(ending))
+        here, at = address(source), address(packed)
+        ends = address(goal), address(more), limits_of(ending)
+        if steps.gather is None:
+            kept &= by_tiles(steps, here, at, *ends)
+        else:
+            kept &= by_outputs(steps, here, (at,), *ends)
+    return kept
 
 
-class _Steps(NamedTuple):
+class Steps(NamedTuple):
     """How a piece is computed: its templates, and what else is the same in each call.
 
     gather  what transforms all of x first, into `shared` bytes of values; None where each thread
@@ -126,9 +134,20 @@ class _Steps(NamedTuple):
 
 def _steps(
     problem: ConvProblem, planned: ConvProblem, x: np.ndarray, out: np.ndarray, fresh: bool = False
-) -> _Steps:
+) -> Steps:
     """Return the steps for arrays that lie as these do, and are images of `planned`."""
-    aligned = out.ctypes.data % LINE == 0
+    return steps_for(problem, planned, x, out, out.ctypes.data % LINE == 0, fresh)
+
+
+def steps_for(
+    problem: ConvProblem,
+    planned: ConvProblem,
+    x: np.ndarray,
+    out: np.ndarray,
+    aligned: bool,
+    fresh: bool = False,
+) -> Steps:
+    """Return the same; aligned: whether out's begin at a cache line."""
     key = problem, planned, x.strides, out.strides, aligned, fresh
     steps = _kept_steps.get(key)
     if steps is None:
@@ -141,35 +160,32 @@ def _steps(
     return steps
 
 
-def _by_tiles(
-    steps: _Steps, x: np.ndarray, packed: np.ndarray, out: np.ndarray, ending: Ending
+def by_tiles(
+    steps: Steps, x: int, packed: int, out: int, added: int, limits: tuple[int, ...]
 ) -> bool:
-    """Let each thread take blocks of columns through all three steps."""
-    added = _added(steps, ending)
-    places = x.ctypes.data, out.ctypes.data, packed.ctypes.data, 0, added.ctypes.data
-    return _finite(steps.convolve.run(*places, *_limits(ending)))
+    """Let each thread take blocks of columns through all three steps; arrays are addresses."""
+    return _finite(steps.convolve.run(x, out, packed, 0, added, *limits))
 
 
-def _by_outputs(
-    steps: _Steps, x: np.ndarray, weight: np.ndarray, out: np.ndarray, ending: Ending
+def by_outputs(
+    steps: Steps, x: int, weight: tuple[int, ...], out: int, added: int, limits: tuple[int, ...]
 ) -> bool:
     """Transform all of x; then let each thread take blocks of the weight through the rest.
 
-    A transformed weight is bytes; another one, larger than any cache here, need never be whole.
+    weight: the address of a transformed one; or 0 and how another one lies, which need never be
+    whole: it is larger than any cache here.
     """
     assert steps.gather is not None
     values = spare.room(steps.shared)
-    steps.gather.run(x.ctypes.data, 0, 0, values.ctypes.data)
-    added, limits = _added(steps, ending), _limits(ending)
-    if weight.dtype == np.uint8:
-        places = 0, out.ctypes.data, weight.ctypes.data, values.ctypes.data, added.ctypes.data
-        return _finite(steps.convolve.run(*places, *limits))
-    places = 0, out.ctypes.data, 0, values.ctypes.data, added.ctypes.data
-    lies = _lies(steps.problem, weight)
-    return _finite(steps.convolve.run(*places, *(limits or _NO_LIMITS), *lies))
+    at = address(values)
+    steps.gather.run(x, 0, 0, at)
+    packed, *lying = weight
+    limits = limits or NO_LIMITS if lying else limits
+    return _finite(steps.convolve.run(0, out, packed, at, added, *limits, *lying))
 
 
-def _limits(ending: Ending) -> tuple[int, ...]:
+def limits_of(ending: Ending) -> tuple[int, ...]:
+    """Return what a call adds to say between what sums are clamped; () for nothing."""
     return tuple(map(bits, (ending.least, ending.most))) if ending.clamps else ()
 
 
@@ -182,7 +198,7 @@ def _finite(record: np.ndarray) -> bool:
 
 def _new_steps(
     problem: ConvProblem, work: Work, x: tuple[int, ...], out: tuple[int, ...], aligned: bool
-) -> _Steps:
+) -> Steps:
     from npconv.kernels import winograd as kernels
     from npconv.kernels.fields import Grid
 
@@ -202,7 +218,7 @@ def _new_steps(
     zeros = np.zeros((problem.groups, work.blocks * work.block), problem.compute_dtype)
     zeros.flags.writeable = False
     shared = problem.groups * work.whole * work.shared_nbytes
-    return _Steps(problem, template, gather, shared, zeros)
+    return Steps(problem, template, gather, shared, zeros)
 
 
 def _template(
@@ -220,14 +236,22 @@ def _template(
     return Template(entry, words(made), grid.items, room.nbytes, tables)
 
 
-def _added(steps: _Steps, ending: Ending) -> np.ndarray:
-    """Return what is added to a row of sums: the bias, zeros behind the last output of a group."""
-    if ending.bias is None:
+def _bias(ending: Ending) -> int:
+    return 0 if ending.bias is None else address(ending.bias)
+
+
+def added(steps: Steps, bias: int) -> np.ndarray:
+    """Return what is added to a row of sums: the bias, zeros behind the last output of a group.
+
+    bias: the address of one of the compute dtype, 0 for none.
+    """
+    if not bias:
         return steps.zeros
-    added = np.zeros(steps.zeros.shape, steps.zeros.dtype)
-    outputs = steps.problem.group_outputs
-    added[:, :outputs] = ending.bias.reshape(steps.problem.groups, outputs)
-    return added
+    made = np.zeros(steps.zeros.shape, steps.zeros.dtype)
+    outputs = steps.problem.group_outputs * made.itemsize
+    for g, row in enumerate(made):
+        ctypes.memmove(row.ctypes.data, bias + g * outputs, outputs)
+    return made
 
 
 def _packed_at_once(work: Work) -> int:
@@ -237,7 +261,7 @@ def _packed_at_once(work: Work) -> int:
 
 
 @lru_cache(maxsize=128)
-def _packing(problem: ConvProblem, work: Work) -> Template:
+def packing(problem: ConvProblem, work: Work) -> Template:
     """Return the template of what transforms the weight."""
     from npconv.kernels import winograd_weights as kernels
     from npconv.kernels.fields import Grid
@@ -256,12 +280,12 @@ def _as_computed(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
     return weight if weight.flags.aligned else weight.copy()
 
 
-def _lies(problem: ConvProblem, weight: np.ndarray) -> tuple[int, ...]:
-    """Return where the weight lies, as a kernels' Weight."""
+def lies(problem: ConvProblem, weight: np.ndarray) -> tuple[int, ...]:
+    """Return how the weight lies, as a kernels' Weight after its address."""
     size = weight.itemsize
     steps = [s if n > 1 else size for n, s in zip(weight.shape, weight.strides, strict=True)]
-    return weight.ctypes.data, problem.group_outputs * steps[-1], *(0, 0, *steps)[-5:]
+    return problem.group_outputs * steps[-1], *(0, 0, *steps)[-5:]
 
 
-_kept_steps: dict[Any, _Steps] = {}
+_kept_steps: dict[Any, Steps] = {}
 forget_when_changed(_kept_steps.clear)

@@ -23,7 +23,7 @@ from npconv.algorithms.winograd.gradient_layer import (
     steps,
     tables_nbytes,
 )
-from npconv.memory import LINE
+from npconv.memory import LINE, address
 from npconv.problem import ConvProblem
 
 _LITTLE = 1 << 20  # multiply-adds
@@ -60,30 +60,41 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
     Depths that lie in the padding are passed over.  A NaN of grad_out that meets only those zeros
     is not in out, where the direct sum has it: False says that there may be one.
     """
-    from npconv.kernels.winograd_gradient_layer import FINITE
-
-    work = gradient_cut.cut(problem)
     x, grad_out = relayout.dense(problem, x), relayout.dense(problem, grad_out)
     result = out
     if out.dtype != problem.compute_dtype or not out.flags.aligned:
         result = np.empty(out.shape, problem.compute_dtype)
-    aligned = result.ctypes.data % LINE == 0
-    key = problem, work, x.strides, grad_out.strides, result.strides, aligned
-    small = tables_nbytes(problem, work) <= _KEPT
-    made = (_kept_steps if small else steps)(*key)
+    made = steps_for(problem, grad_out, x, result, address(result) % LINE == 0)
     for tap in made.empty:
         result[tap] = 0
-    shared = spare.room(made.shared)
-    places = x.ctypes.data, grad_out.ctypes.data, result.ctypes.data, shared.ctypes.data
-    finite = True
-    for run in range(min(made.runs, 1) if made.joined else made.runs):
-        for step in made.steps:
-            finite &= step.run(*places, run).item(FINITE) != 0
+    finite = run_steps(made, address(x), address(grad_out), address(result))
     if result is not out:
         out[...] = result
     if problem.ndim < 3:
         return finite
     return finite and bool(np.isfinite(grad_out.sum()) or np.isfinite(grad_out).all())
+
+
+def steps_for(
+    problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray, aligned: bool
+) -> Steps:
+    """Return the steps for dense arrays that lie as these do; aligned: out to a cache line."""
+    work = gradient_cut.cut(problem)
+    key = problem, work, x.strides, grad_out.strides, out.strides, aligned
+    return (_kept_steps if tables_nbytes(problem, work) <= _KEPT else steps)(*key)
+
+
+def run_steps(made: Steps, x: int, grad_out: int, out: int) -> bool:
+    """Do the steps on arrays at these addresses; return whether all sums were finite."""
+    from npconv.kernels.winograd_gradient_layer import FINITE
+
+    shared = spare.room(made.shared)
+    places = x, grad_out, out, address(shared)
+    finite = True
+    for run in range(min(made.runs, 1) if made.joined else made.runs):
+        for step in made.steps:
+            finite &= step.run(*places, run).item(FINITE) != 0
+    return finite
 
 
 @lru_cache(maxsize=64)
