@@ -7,7 +7,7 @@ import pytest
 
 import npconv
 from npconv.api import patch_kernels
-from npconv.pooling import compiled
+from npconv.pooling import compiled, shortcut
 
 ANY = {"_LITTLE": 0, "_FEW": 1, "_FULL": 1, "_BESIDE": 1}
 # Who computes: NumPy alone; or kernels wherever they can, in one item or in many small ones.
@@ -26,18 +26,23 @@ def way(name):
             for limit, value in WAYS[name].items():
                 if hasattr(module, limit):
                     patch.setattr(module, limit, value)
+        patch.setattr(shortcut, "_known", {})
         yield
 
 
 @contextlib.contextmanager
 def answered():
-    """Give a list of what the kernels answer to each question whether they serve."""
+    """Give a list of what the kernels answer to each question whether they serve.
+
+    No call is known that need not ask.
+    """
     found = []
 
     def told(function):
         def call(*given):
-            found.append(function(*given))
-            return found[-1]
+            answer = function(*given)
+            found.append(bool(answer))
+            return answer
 
         return call
 
@@ -46,6 +51,7 @@ def answered():
             patch.setattr(compiled, name, told(getattr(compiled, name)))
         for name in ("unfold", "fold"):
             patch.setattr(patch_kernels, name, told(getattr(patch_kernels, name)))
+        patch.setattr(shortcut, "_known", {})
         yield found
 
 

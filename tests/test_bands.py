@@ -10,6 +10,7 @@ import pytest
 
 import grad_cases
 import guarded
+import npconv
 from npconv import arrays, bands, images, lines, spare, templates
 from npconv.bands import Ended, filtered
 from winograd_layers import Soiled
@@ -205,6 +206,26 @@ def test_at_once_and_by_blocks_are_the_same(name, signed, dtype, monkeypatch):
         off = at_once.astype(int) - by_blocks.astype(int)
         assert np.abs(off).max() <= (name == "gaussian:2")
         assert np.count_nonzero(off) <= 3
+
+
+@pytest.mark.parametrize(("size", "transforms"), [(15, False), (61, True)])
+def test_large_kernels_go_by_transforms(size, transforms, monkeypatch):
+    asked = []
+
+    def spy(x, weight, **geometry):
+        asked.append(npconv.plan(x, weight, **geometry).algorithm)
+        return npconv.conv(x, weight, **geometry)
+
+    monkeypatch.setitem(images.apply.__globals__, "conv", spy)
+    rng = np.random.default_rng(8)
+    image, numbers = rng.random((700, 800), np.float32), rng.random((size, size))
+    got = images.apply(image, numbers / size**2)
+    assert asked == ["fft"] * transforms
+    one = numbers.astype("f4") / np.float32(size**2)
+    padded = np.pad(image, margins((size, size)), "symmetric")
+    for i, j in ((0, 0), (350, 400), (699, 799)):
+        want = (padded[i : i + size, j : j + size].astype(float) * one).sum()
+        np.testing.assert_allclose(got[i, j], want, rtol=1e-5)
 
 
 def test_a_numba_that_does_not_work_is_no_hindrance(tmp_path):

@@ -66,6 +66,45 @@ def test_a_tiny_image_run_through_real_workers(tmp_path):
     assert environment().cpu in written
 
 
+def test_a_row_behind_another_library_says_why(monkeypatch):
+    names = ("npconv.images.apply", "npconv.conv", "cv2.filter2D")
+
+    def contest(contenders, given, error_of, worker, **limits):
+        numbers = given["image"].size
+        exact = images.oracle(images.CASES[0], given)
+        for name in contenders:
+            error_of(name, exact + (0.01 if name == names[2] else 1e-9))
+        each = ((2e-9, 1e-9), (1e-9, 2e-9), (0.5e-9, 4e-3))
+        return [
+            images.ContenderTime(name, s * numbers, error=e, samples=[s * numbers])
+            for name, (s, e) in zip(names, each, strict=True)
+            if name in contenders
+        ]
+
+    monkeypatch.setattr(images, "contest", contest)
+    contenders = {name: CONTENDERS[name] for name in names}
+    result = images.measure(images.CASES[:1], size=(500, 600), contenders=contenders, rounds=2)
+    (case,) = result.cases
+    assert list(case.behind) == list(names[:2])
+    for why in case.behind.values():
+        assert " of cv2.filter2D: 2.4 MB at " in why
+        assert why.endswith(" GB/s; its error is 2e-02")
+        assert why in images_text.text(result)
+        assert f"3x3: {why}." in images_text.markdown(result)
+
+
+def test_how_far_off_the_quickest_is():
+    rows = [images.ContenderTime(name, s, samples=[s]) for name, s in (("npconv", 2), ("cv2", 1))]
+
+    def said(own, peer, whole=True):
+        return images.less_exact(rows, "npconv", {"npconv": own, "cv2": peer}, whole)
+
+    assert said(0.001, 0.25) == "; 25% of its pixels are not the rounded sum, 0.1% here"
+    assert said(1e-7, 1e-2, whole=False) == "; its error is 1e-02"
+    assert said(0.1, 0.3) == said(0.3, 0.1) == said(0.0, 0.0) == ""
+    assert images.less_exact(rows, "npconv", {}, True) == ""
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "uint16"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_each_of_ours_filters_every_kind_of_image(dtype, channels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -71,6 +72,21 @@ def test_means_round_as_exact_arithmetic_does(dtype: str, size: int) -> None:
         for r in range(16)
     ]
     np.testing.assert_array_equal(images.apply(image, f"box:{size}"), wanted)
+
+
+@pytest.mark.usefixtures("by_blocks")
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int8"])
+def test_transforms_round_as_exact_arithmetic_does(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_fft = partial(images.apply.__globals__["conv"], algorithm="fft")
+    monkeypatch.setitem(images.apply.__globals__, "conv", by_fft)
+    limits = np.iinfo(dtype)
+    image = RNG.integers(limits.min, limits.max, (50, 60), dtype=dtype, endpoint=True)
+    numbers = RNG.integers(-1, 3, (21, 20))
+    exact = by_definition(image, numbers) / 512  # many of them halfway between two levels
+    wanted = np.clip(np.rint(exact), limits.min, limits.max)
+    np.testing.assert_array_equal(images.apply(image, numbers / 512), wanted)
 
 
 def test_saturates_and_never_wraps() -> None:

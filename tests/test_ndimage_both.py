@@ -1,4 +1,4 @@
-"""Gaussians of images whose two passes are one: SciPy's numbers, and when it is done."""
+"""Images whose two passes are one, and means of windows: SciPy's numbers, and when it is done."""
 
 import numpy as np
 import pytest
@@ -19,9 +19,9 @@ def at_once(monkeypatch):
     done = []
     from npconv.ndimage import both
 
-    def filtered(*args):
+    def filtered(*args, **keywords):
         done.append(args)
-        return real(*args)
+        return real(*args, **keywords)
 
     real = both.filtered
     monkeypatch.setattr(both, "filtered", filtered)
@@ -81,3 +81,70 @@ def test_nan_and_infinity_reach_their_windows(at_once):
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
     np.testing.assert_array_equal(np.isinf(ours), np.isinf(theirs))
     assert len(at_once) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("size", "origin"), [(3, 0), ((4, 7), (1, -3)), ((1, 6), (0, -3))])
+def test_boxes_of_floats_are_scipys(dtype, mode, size, origin, at_once):
+    x = np.random.default_rng(5).random((45, 130)).astype(dtype)
+    ours = ndimage.uniform_filter(x, size, mode=mode, origin=origin)
+    theirs = scipy_ndimage.uniform_filter(x, size, mode=mode, origin=origin)
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+    assert len(at_once) == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("size", [2, 3, 4, 7, 10, 16, 33, 64, 65, 99, 100])
+def test_means_of_whole_numbers_are_cut_off_as_scipys(dtype, size, at_once):
+    most = np.iinfo(dtype).max
+    x = np.random.default_rng(size).integers(0, most, (60, 90), dtype, endpoint=True)
+    # Whole means beside those that are just less.
+    x[:, :30], x[0, 10], x[20:40, 5:25] = most, most - 1, size
+    for axis, mode in ((0, "reflect"), (1, "constant"), (1, "wrap")):
+        ours = ndimage.uniform_filter1d(x, size, axis, mode=mode, origin=-(size // 2))
+        theirs = scipy_ndimage.uniform_filter1d(x, size, axis, mode=mode, origin=-(size // 2))
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(at_once) == 3
+
+
+def test_windows_that_go_the_other_way(at_once):
+    x = np.random.default_rng(6).integers(0, 255, (30, 40, 5), np.uint8)
+    for image, keywords in (
+        (x, {}), (x[:, :, 0].astype(np.int16), {}), (x[:, :, 0], {"output": "int32"}),
+        (x[:, :, 0], {"mode": "constant", "cval": 9}),
+    ):  # fmt: skip
+        ours = ndimage.uniform_filter(image, 3, **keywords)
+        np.testing.assert_array_equal(ours, scipy_ndimage.uniform_filter(image, 3, **keywords))
+    ndimage.uniform_filter(x[:, :, 0].astype(float), 101)
+    assert at_once == []
+
+
+@pytest.mark.parametrize("name", ["sobel", "prewitt"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_gradients_are_scipys(name, axis, at_once):
+    x = np.random.default_rng(7).standard_normal((40, 50))
+    x[20, 30] = np.inf
+    with np.errstate(invalid="ignore"):
+        theirs = getattr(scipy_ndimage, name)(x, axis)
+    np.testing.assert_allclose(getattr(ndimage, name)(x, axis), theirs, rtol=0, atol=1e-14)
+    assert len(at_once) == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint32", "float32", "float64"])
+@pytest.mark.parametrize("output", [None, "int16", "float64"])
+def test_laplacians_of_two_axes_are_scipys(dtype, output):
+    x = np.random.default_rng(8).integers(0, 127, (2, 60, 70)).astype(dtype)
+    for mode in ("reflect", "wrap", "constant"):
+        ours = ndimage.laplace(x, output, mode, axes=(2, 1))
+        theirs = scipy_ndimage.laplace(x, output, mode, axes=(2, 1))
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_laplacian_spreads_nothing_to_corners():
+    x = np.zeros((30, 30))
+    x[9, 9], x[20, 20] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(ndimage.laplace(x), scipy_ndimage.laplace(x))

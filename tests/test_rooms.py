@@ -42,10 +42,11 @@ OUTER = {room for room, floor in FLOORS.items() if floor >= 5}
 # What an outer room may use of its neighbours, through their front doors.
 NEIGHBOURS = {
     "signal": {"direct"},
-    "ndimage": {"direct", "bands"},
+    "ndimage": {"direct", "bands", "ordered"},
     "images": {"bands"},
-    "bench": {"signal", "ndimage", "images", "compiler", "peak"},
-    "cli": {"images", "bench", "compiler", "wisdom"},
+    "nn": {"figures"},
+    "bench": {"signal", "ndimage", "images", "compiler", "peak", "figures"},
+    "cli": {"images", "bench", "compiler", "nn", "wisdom"},
     "__main__": {"cli"},
 }
 

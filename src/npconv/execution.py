@@ -80,7 +80,7 @@ class Quick:
             first, second = operands
             bias = 0 if ending.bias is None else address(ending.bias)
             finite = self.bound(address(first), address(second), address(out), bias, packed)
-            return not self.spreads or self._is_kept(finite, second, out)
+            return self._ended(finite, second, out, ending)
         if self.quiet:
             return self._compute(operands, out, ending, packed)
         with np.errstate(all="ignore"), serial_blas():
@@ -102,17 +102,20 @@ class Quick:
     ) -> bool:
         within = ending if self.ends else NOTHING
         finite = directions.run(self.problem, self.name, operands, out, within, packed)
-        if self.spreads and not self._is_kept(finite, operands[1], out):
-            return False
+        return self._ended(finite, operands[1], out, ending)
+
+    def _ended(
+        self, finite: bool | None, second: np.ndarray, out: np.ndarray, ending: Ending
+    ) -> bool:
+        """Do the ending that is left; return False where a NaN or Inf may stand too often."""
+        if self.spreads:
+            if finite is None:
+                finite = _all_finite(second if self.looks == "weight" else out)
+            if not finite:
+                return False
         if not self.ends:
             _end(out, ending)
         return True
-
-    def _is_kept(self, finite: bool | None, second: np.ndarray, out: np.ndarray) -> bool:
-        """Return whether no NaN or Inf can stand in too many places."""
-        if finite is not None:
-            return finite
-        return _all_finite(second if self.looks == "weight" else out)
 
 
 def _compute(

@@ -160,7 +160,8 @@ def cost(problem: ConvProblem, name: str) -> Cost:
         padded = elements * problem.itemsize
     zeros = 0 if merged or covers(problem) else problem.result_nbytes
     around = 0  # the gradient once more, where several phases write it channels last
-    if not (problem.channels_last or merged) and phase_count(problem) > 1:
+    several = phase_count(problem) > 1 and not merged
+    if several and not problem.channels_last and hasattr(ALGORITHMS[name], "bind"):
         around = math.prod(problem.x_shape) * problem.itemsize
     return spent._replace(
         nbytes=spent.nbytes + written + 2 * padded + zeros + 2 * extra,

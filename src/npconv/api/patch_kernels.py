@@ -1,6 +1,6 @@
 """unfold and fold by compiled kernels: where they serve, and their records.
 
-Each function returns whether it has written its result; where it has not, NumPy's passes do.
+Each function returns what has written its result, or None: then NumPy's passes do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from npconv import addresses, compiler
+from npconv.memory import address
+from npconv.pooling.shortcut import Done
 from npconv.problem import ConvProblem
 from npconv.templates import Template
 
@@ -26,24 +28,26 @@ _SIZES = {4: "f", 8: "d"}  # numbers of other types are copied as floats of thei
 _MOST = 1 << 31
 
 
-def unfold(problem: ConvProblem, x: np.ndarray, columns: np.ndarray, last: bool) -> bool:
+def unfold(problem: ConvProblem, x: np.ndarray, columns: np.ndarray, last: bool) -> Done | None:
     """Write the matrix of a canonical x; last: its channels come last."""
     letter = _SIZES.get(x.dtype.itemsize, "")
     beside = problem.in_channels == 1 or x.strides[-1] == x.itemsize
     if not letter or (last and not beside) or not _serves(x, columns):
-        return False
-    return _run(problem, x, columns, letter, "unfold_rows" if last else "unfold_planes")
+        return None
+    name = "unfold_rows" if last else "unfold_planes"
+    return _run(problem, x.strides, letter, name, x, columns)
 
 
-def fold(problem: ConvProblem, columns: np.ndarray, x: np.ndarray, last: bool) -> bool:
+def fold(problem: ConvProblem, columns: np.ndarray, x: np.ndarray, last: bool) -> Done | None:
     """Write the sums of a matrix to a canonical x."""
     letter = columns.dtype.char
     if letter not in "fd" or problem.padding_mode != "zeros" or not columns.flags.c_contiguous:
-        return False
+        return None
     beside = x.shape[-1 if last else -2] == 1 or x.strides[-1 if last else -2] == x.itemsize
     if not beside or not _serves(columns, x):
-        return False
-    return _run(problem, x, columns, letter, "fold_rows" if last else "fold_planes")
+        return None
+    name = "fold_rows" if last else "fold_planes"
+    return _run(problem, x.strides, letter, name, columns, x)
 
 
 def _serves(given: np.ndarray, wanted: np.ndarray) -> bool:
@@ -57,15 +61,23 @@ def _serves(given: np.ndarray, wanted: np.ndarray) -> bool:
     return all(map(compiler.ready, ("team", "patches")))
 
 
-def _run(problem: ConvProblem, x: np.ndarray, columns: np.ndarray, letter: str, name: str) -> bool:
+def _run(
+    problem: ConvProblem,
+    strides: tuple[int, ...],
+    letter: str,
+    name: str,
+    read: np.ndarray,
+    written: np.ndarray,
+) -> Done | None:
     """Do the work of an entry, if it can, remembered where its tables are small."""
     reach = problem.reach(problem.out_size, problem.out_size)[1]
-    find = _template if max(reach, default=0) <= _KEPT else _template.__wrapped__
-    template = find(problem, x.strides, letter, name, _WORTH)
+    kept = max(reach, default=0) <= _KEPT
+    find = _template if kept else _template.__wrapped__
+    template = find(problem, strides, letter, name, _WORTH)
     if template is None:
-        return False
-    template.run(x.ctypes.data, columns.ctypes.data)
-    return True
+        return None
+    template.run(address(read), address(written))
+    return Done(template if kept else None)
 
 
 @lru_cache(maxsize=256)

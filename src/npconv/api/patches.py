@@ -16,6 +16,8 @@ from npconv.dtypes import as_array, result_dtype
 from npconv.errors import ProblemError
 from npconv.integers import per_axis
 from npconv.memory import check_fits
+from npconv.pooling import shortcut
+from npconv.pooling.shortcut import Done, Made
 from npconv.problem import ConvProblem
 
 
@@ -85,6 +87,9 @@ def unfold(
     array([[[[ 8., 12.],
              [20., 24.]]]])
     """
+    settings = kernel_size, stride, padding, dilation, padding_mode, layout
+    if (quick := shortcut.take("unfold", settings, x)) is not None:
+        return quick
     try:
         a = as_array(x, "x")
         letters = axes.parse_layout(layout, a.ndim)
@@ -99,8 +104,8 @@ def unfold(
         if "N" not in letters:
             shape = shape[1:]
         matrix = spare.empty(shape, problem.dtype)
-        if patch_kernels.unfold(problem, canonical, matrix, _channels_last(letters)):
-            return matrix
+        if done := patch_kernels.unfold(problem, canonical, matrix, _channels_last(letters)):
+            return shortcut.keep(Made((matrix,), done.work), "unfold", settings, x)
         padded = arrays.region(problem, canonical, dtype=problem.dtype)
         view = arrays.windows(problem, padded, problem.out_size)
         turned = view.transpose(_order(letters, problem.ndim))
@@ -165,6 +170,9 @@ def fold(
              [2., 4., 2.],
              [1., 2., 1.]]]])
     """
+    settings = size, kernel_size, stride, padding, dilation, padding_mode, layout
+    if (quick := shortcut.take("fold", settings, columns)) is not None:
+        return quick
     try:
         a = as_array(columns, "columns")
         sizes = _sizes(size, layout)
@@ -185,24 +193,24 @@ def fold(
             )
         check_fits(problem.result_nbytes, "the result")
         out = axes.empty(dict(zip(order, problem.x_shape, strict=True)), letters, letters, dtype)
-        _add(problem, a, letters, out)
-        return out
+        done = _add(problem, a, letters, out)
+        return shortcut.keep(Made((out,), done and done.work), "fold", settings, columns)
     except ProblemError as error:
         raise error.at("fold", [("columns", f"{np.shape(columns)}")]) from None
     except MemoryError as error:
         raise MemoryError(f"fold: {error}") from None
 
 
-def _add(problem: ConvProblem, columns: np.ndarray, letters: str, out: np.ndarray) -> None:
-    """Write to out the sum of the columns, tap by tap."""
+def _add(problem: ConvProblem, columns: np.ndarray, letters: str, out: np.ndarray) -> Done | None:
+    """Write to out the sum of the columns, by kernels or tap by tap."""
     order, _ = axes.canonical_order(letters)
     view = _order(letters, problem.ndim)
     extents = (problem.batch, *problem.out_size, *problem.kernel_size, problem.in_channels)
     split = columns.reshape([extents[i] for i in view]).transpose(np.argsort(view))
     turn, index = axes.to_canonical(letters, order)
     canonical = out.transpose(turn)[index]
-    if patch_kernels.fold(problem, columns, canonical, _channels_last(letters)):
-        return
+    if done := patch_kernels.fold(problem, columns, canonical, _channels_last(letters)):
+        return done
     whole = (slice(None),) * (1 + problem.ndim)
     target = canonical
     if problem.dtype != problem.compute_dtype:
@@ -214,6 +222,7 @@ def _add(problem: ConvProblem, columns: np.ndarray, letters: str, out: np.ndarra
                 met += split[(*whole, *tap)]
         if target is not canonical:
             canonical[...] = target
+    return None
 
 
 def _problem(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from .environment import Environment, environment
 from .one_by_one import one_by_one
 from .peers import CONTENDERS, Contender
 from .processes import Worker
+from .reasons import reasons
 
 SIZES = {"1080p": (1080, 1920), "4k": (2160, 3840)}
 FULL_HD = SIZES["1080p"]
+_LEAST = (16, 16)  # pixels, next to nothing; what lies beyond it is no further away
+_FLOOR_ROUNDS = 5
+_LESS_EXACT = 4  # times the error
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ CASES = (
 
 @dataclass
 class CaseResult:
-    """All contenders of one case."""
+    """All contenders of one case; behind: why those of npconv's are that are."""
 
     case: ImageCase
     contenders: list[ContenderTime]
+    behind: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -117,19 +123,57 @@ def measure_case(
     advance: Callable[[], None],
 ) -> CaseResult:
     """Time the contenders of one case in alternating rounds and check what they computed."""
-    given = arguments(case, size, pixels)
-    expected = oracle(case, given)
     entered = {name: each for name, each in contenders.items() if each.operation == case.operation}
-    rows = contest(
-        entered,
-        given,
-        lambda name, result: relative_error(result, expected),
-        worker,
-        rounds=rounds,
-        seconds=seconds,
-        advance=advance,
-    )
-    return CaseResult(case, rows)
+
+    whole, wrong = pixels.dtype != "float32", dict[str, float]()
+
+    def race(
+        names: Iterable[str], size: tuple[int, int], rounds: int, advance: Callable[[], None]
+    ) -> list[ContenderTime]:
+        given = arguments(case, size, pixels)
+        expected = oracle(case, given)
+
+        def error_of(name: str, result: np.ndarray) -> float:
+            error = relative_error(result, expected)
+            wrong[name] = float(np.mean(result != expected)) if whole else error
+            return error
+
+        return contest(
+            {name: entered[name] for name in names},
+            given,
+            error_of,
+            worker,
+            rounds=rounds,
+            seconds=seconds,
+            advance=advance,
+        )
+
+    def floors(names: Sequence[str]) -> list[float]:
+        least = race(names, _LEAST, min(rounds, _FLOOR_ROUNDS), lambda: None)
+        return [row.seconds for row in least]
+
+    rows = race(entered, size, rounds, advance)
+    text = {name: less_exact(rows, name, wrong, whole) for name in entered}  # before the floors
+    nbytes = 2 * math.prod(size) * pixels.channels * np.dtype(pixels.dtype).itemsize
+    why = reasons(rows, nbytes, lambda name, peer: True, floors)
+    return CaseResult(case, rows, {name: each + text[name] for name, each in why.items()})
+
+
+def less_exact(
+    rows: Sequence[ContenderTime], name: str, wrong: Mapping[str, float], whole: bool
+) -> str:
+    """Say how far off the quickest of all is, where that is much further than this contender is.
+
+    wrong: by contender, the share of pixels that are not the rounded sum, or of floats the error.
+    """
+    timed = [row for row in rows if row.samples]
+    best = min(timed, key=lambda row: row.seconds).contender if timed else name
+    if best not in wrong or name not in wrong or wrong[best] <= _LESS_EXACT * wrong[name]:
+        return ""
+    if whole:
+        of_its, here = (f"{100 * wrong[each]:.2g}%" for each in (best, name))
+        return f"; {of_its} of its pixels are not the rounded sum, {here} here"
+    return f"; its error is {wrong[best]:.0e}"
 
 
 def measure(

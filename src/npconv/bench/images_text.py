@@ -23,7 +23,8 @@ def text(result: ImagesResult) -> str:
                 f"{row.cpus_busy:.1f}" if row.samples else "-",
                 str(len(row.samples)),
             )
-            rows.append((case.case.name, row.contender, *numbers, row.note))
+            note = row.note or case.behind.get(row.contender, "")
+            rows.append((case.case.name, row.contender, *numbers, note))
     headers = ("filter", "contender", "ms", "ratio", "error", "CPUs busy", "rounds", "")
     return f"{text_table(headers, rows)}\n\n{conditions(result)}"
 
@@ -60,6 +61,8 @@ def markdown(result: ImagesResult) -> str:
         headers = ["", *(f"`{row.contender}`" for row in cases[0].contenders)]
         rows = [[case.case.name, *map(cell, case.contenders)] for case in cases]
         parts.append(markdown_table(headers, rows))
+        for case in cases:
+            parts += [f"`{name}`, {case.case.name}: {why}." for name, why in case.behind.items()]
     parts.append(
         "Each cell: median time, ratio, error. " + conditions(result).replace("\n", "\n\n")
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from npconv import ProblemError
+from npconv.figures import figure
 
 from .networks import NetworksResult, own
 from .networks_text import DIRECTION_TITLES
@@ -35,23 +36,16 @@ def check(path: Path) -> None:
             f"picture: {path} must end in one of {', '.join(KINDS)}.\n"
             "Name another file and run again."
         )
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise ProblemError(
-            "picture: Matplotlib is not installed.\nRun: pip install 'npconv[plots]'"
-        ) from None
+    figure(1, 1, "picture")
 
 
 def picture(path: Path, result: NetworksResult) -> None:
     """Draw each network's total time by contender, over that of npconv's first row, in a file."""
-    from matplotlib.figure import Figure
-
     directions = list(dict.fromkeys(total.direction for total in result.totals))
     networks = list(dict.fromkeys(total.network for total in result.totals))
-    size = max(9.0, 1.25 * len(networks) + 2), 1.0 + 2.3 * len(directions)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(directions), 1, squeeze=False, sharex=True)[:, 0]
+    width, height = max(9.0, 1.25 * len(networks) + 2), 1.0 + 2.3 * len(directions)
+    drawn = figure(width, height, "picture")
+    panels = drawn.subplots(len(directions), 1, squeeze=False, sharex=True)[:, 0]
     for axes, direction in zip(panels, directions, strict=True):
         draw(axes, result, direction, networks)
     handles = {
@@ -60,7 +54,7 @@ def picture(path: Path, result: NetworksResult) -> None:
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     names = [name for name in result.installed if name in handles]
-    figure.legend(
+    drawn.legend(
         [handles[name] for name in names],
         names,
         loc="outside lower center",
@@ -69,14 +63,14 @@ def picture(path: Path, result: NetworksResult) -> None:
         frameon=False,
         labelcolor=INK,
     )
-    figure.suptitle(
+    drawn.suptitle(
         f"Time of the convolutions over npconv's ({own(result.installed)[0]}); above 1: npconv is "
         f"quicker\n{result.environment.cpu}, {result.environment.cpus} CPUs",
         fontsize=9,
         color=INK,
     )
     drawing = io.BytesIO()
-    figure.savefig(drawing, format=path.suffix.lower()[1:], dpi=130, transparent=True)
+    drawn.savefig(drawing, format=path.suffix.lower()[1:], dpi=130, transparent=True)
     write_bytes(path, drawing.getvalue())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,13 +14,15 @@ from .environment import Environment, environment
 from .networks import compile_kernels
 from .one_by_one import one_by_one
 from .peers import POOL_CONTENDERS, Contender
-from .peers.pooling import PoolCase, pool_arrays
+from .peers.pooling import PoolCase, pool_arrays, pool_shapes
 from .processes import Worker
+from .reasons import reasons
 
 _STEM, _HALF, _SAME, _VGG = (
     ((8, 64, 112, 112), 3, 2, 1), ((8, 64, 56, 56), 2, 2, 0), ((8, 192, 28, 28), 3, 1, 1),
     ((8, 64, 224, 224), 2, 2, 0),
 )  # fmt: skip
+_FLOOR_ROUNDS = 5
 _ONE = (1, 64, 112, 112), 3, 2, 1
 CASES = (
     *(PoolCase("max", *shape) for shape in (_STEM, _HALF, _SAME, _VGG, _ONE)),
@@ -36,10 +39,11 @@ CASES = (
 
 @dataclass
 class PoolResult:
-    """All contenders of one case."""
+    """All contenders of one case; behind: why those of npconv's are that are."""
 
     case: PoolCase
     contenders: list[ContenderTime]
+    behind: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -116,7 +120,34 @@ def measure_case(
         seconds=seconds,
         advance=advance,
     )
-    return PoolResult(case, rows)
+    little = replace(case, x_shape=(1, 16, case.kernel_size, case.kernel_size), padding=0)
+
+    def floors(names: Sequence[str]) -> list[float]:
+        expected = oracle(little)
+        least = contest(
+            {name: contenders[name] for name in names},
+            {"case": little},
+            lambda name, result: relative_error(result, expected),
+            worker,
+            rounds=min(rounds, _FLOOR_ROUNDS),
+            seconds=seconds,
+            advance=lambda: None,
+        )
+        return [row.seconds for row in least]
+
+    def alike(name: str, peer: str) -> bool:
+        return name.split()[-1] == peer.split()[-1]  # the order of axes
+
+    return PoolResult(case, rows, reasons(rows, nbytes(case), alike, floors))
+
+
+def nbytes(case: PoolCase) -> int:
+    """Return the bytes that a case reads and writes, each once; indices are int64."""
+    x, grad, columns = (math.prod(shape) * 4 for shape in pool_shapes(case))
+    places = 2 * grad
+    if "fold" in case.operation:
+        return x + columns
+    return x + grad + places * (case.operation in ("max with indices", "max backward"))
 
 
 def measure(

@@ -12,7 +12,12 @@ from .report import milliseconds, text_table
 def text(result: PoolingResult) -> str:
     """Write a row for each case and contender, then the conditions."""
     rows = [
-        (*each.case.words, row.contender, *_numbers(row), row.note)
+        (
+            *each.case.words,
+            row.contender,
+            *_numbers(row),
+            row.note or each.behind.get(row.contender, ""),
+        )
         for each in result.cases
         for row in each.contenders
         if row.able

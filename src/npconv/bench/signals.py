@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from .environment import Environment, environment
 from .one_by_one import one_by_one
 from .peers import CONTENDERS, Contender
 from .processes import Worker
+from .reasons import reasons
 
 OPERATION = "signal"
+_FLOOR_ROUNDS = 5
 NEAR = 20.0  # times the quickest: who is slower has fewer rounds
 
 
@@ -69,10 +71,11 @@ CASES = (
 
 @dataclass
 class CaseResult:
-    """All contenders of one case."""
+    """All contenders of one case; behind: why npconv's is, where it is."""
 
     case: SignalCase
     contenders: list[ContenderTime]
+    behind: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -136,7 +139,27 @@ def measure_case(
         advance=advance,
         near=NEAR,
     )
-    return CaseResult(case, [row for row in rows if row.able])
+    able = [row for row in rows if row.able]
+    least = arguments(
+        replace(case, x_shape=(2,) * len(case.x_shape), kernel_shape=(2,) * len(case.x_shape))
+    )
+    nothing = oracle(least)
+
+    def floors(names: Sequence[str]) -> list[float]:
+        found = contest(
+            {name: contenders[name] for name in names},
+            least,
+            lambda name, result: relative_error(result, nothing),
+            worker,
+            rounds=min(rounds, _FLOOR_ROUNDS),
+            seconds=seconds,
+            advance=lambda: None,
+        )
+        return [row.seconds for row in found]
+
+    nbytes = sum(array.nbytes for array in (given["x"], given["kernel"]))
+    nbytes += expected.size * given["x"].itemsize
+    return CaseResult(case, able, reasons(able, nbytes, lambda name, peer: True, floors))
 
 
 def measure(

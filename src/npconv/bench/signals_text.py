@@ -22,7 +22,8 @@ def text(result: SignalsResult) -> str:
                 f"{row.cpus_busy:.1f}" if row.samples else "-",
                 str(len(row.samples)),
             )
-            rows.append((*_case(case), row.contender, *numbers, row.note))
+            why = row.note or case.behind.get(row.contender, "")
+            rows.append((*_case(case), row.contender, *numbers, why))
     headers = (
         "function", "arrays", "dtype", "contender", "ms", "ratio", "error", "CPUs busy", "rounds",
         "",

@@ -75,9 +75,10 @@ def apply(
     Notes
     -----
     Cost: about ``rows * columns`` multiplications a pixel and channel, ``rows + columns`` when
-    the kernel is separable. Memory: the result, and some hundred KiB a thread, for bool, uint8,
-    uint16, float32 and float64; for other dtypes, for magnitudes, for more than 4096 numbers and
-    without Numba the result, one padded channel, and a block of some two million pixels.
+    the kernel is separable, or a Fourier transform's where the planner finds that quicker: from
+    some 25 x 25 numbers on. Memory: the result, and some hundred KiB a thread, for bool, uint8,
+    uint16, float32 and float64; for other dtypes, for magnitudes, for transforms and without Numba
+    the result, one padded channel, and a block of some two million pixels.
 
     A kernel of fractions such as 1/9 is summed in whole numbers and divided once, so its results
     are those of exact arithmetic; for other kernels the sum is good to about 0.001 of a level. For
@@ -117,34 +118,38 @@ def apply(
         if pixels.ndim == 3:
             at_once[:, :, colours:] = pixels[:, :, colours:]
         return at_once
-    out = np.empty(pixels.shape, pixels.dtype)
     recipe = _recipe(chosen, pixels.dtype, _block_size(pixels.shape, chosen.numbers.shape))
     if pixels.ndim == 2:
-        _filter_plane(pixels, out, recipe, border, signed)
-        return out
+        return _filtered_plane(pixels, recipe, border, signed)
+    out = np.empty(pixels.shape, pixels.dtype)
     for channel in range(colours):
-        _filter_plane(pixels[:, :, channel], out[:, :, channel], recipe, border, signed)
+        out[:, :, channel] = _filtered_plane(pixels[:, :, channel], recipe, border, signed)
     out[:, :, colours:] = pixels[:, :, colours:]
     return out
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How one kernel is computed for one dtype: each direction's passes, then the divisor."""
+    """How one kernel is computed for one dtype: each direction's passes, then the divisor.
+
+    whole: whether sums are whole numbers, off by what a transform rounds.
+    """
 
     directions: tuple[tuple[np.ndarray, ...], ...]
     divisor: int
     size: tuple[int, int]
     work: np.dtype[Any]
+    whole: bool
 
 
 def _recipe(kernel: Kernel, dtype: np.dtype[Any], block_size: tuple[int, int]) -> _Recipe:
     numbers = np.stack([kernel.numbers] if kernel.cross is None else [kernel.numbers, kernel.cross])
     numbers, divisor, work, _ = _exact(numbers, dtype)
     directions = tuple(
-        tuple(numbers.astype(work) for numbers in _passes(one, work, block_size)) for one in numbers
+        tuple(part.astype(work) for part in _passes(one, work, block_size)) for one in numbers
     )
-    return _Recipe(directions, divisor, kernel.numbers.shape, work)
+    whole = dtype.kind != "f" and np.array_equal(numbers, np.rint(numbers))
+    return _Recipe(directions, divisor, kernel.numbers.shape, work, whole)
 
 
 def _exact(numbers: np.ndarray, dtype: np.dtype[Any]) -> Exact:
@@ -184,21 +189,33 @@ def _passes(
     return (numbers,) if pair is None else pair
 
 
-def _filter_plane(
-    plane: np.ndarray, out: np.ndarray, recipe: _Recipe, border: str, signed: str | None
-) -> None:
-    """Filter one channel a block of rows at a time, so that memory stays bounded."""
+def _filtered_plane(
+    plane: np.ndarray, recipe: _Recipe, border: str, signed: str | None
+) -> np.ndarray:
+    """Filter one channel a block of rows at a time, so that memory stays bounded.
+
+    Floats in one pass need no memory beside conv's.
+    """
     rows, _ = recipe.size
     margins = [((length - 1) // 2, length // 2) for length in recipe.size]
-    padded = np.pad(plane, margins, mode=_PAD_MODES[border])
-    finish = _finisher(out.dtype, recipe.divisor, signed)
+    mode = _PAD_MODES[border]
+    finish = _finisher(plane.dtype, recipe.divisor, signed)
+    first, *others = (numbers for passes in recipe.directions for numbers in passes)
+    if plane.dtype == recipe.work and not others:
+        plane = np.ascontiguousarray(plane)
+        return finish(conv(plane, first, layout="HW", padding=margins, padding_mode=mode))
+    out = np.empty(plane.shape, plane.dtype)
+    padded = np.pad(plane, margins, mode=mode)
     step = _block_size(plane.shape, recipe.size)[0] - rows + 1
     for top in range(0, plane.shape[0], step):
         bottom = min(top + step, plane.shape[0])
         block = padded[top : bottom + rows - 1].astype(recipe.work)
         results = [_run(block, passes) for passes in recipe.directions]
+        if recipe.whole:
+            results = [np.rint(each, out=each) for each in results]
         value = results[0] if len(results) == 1 else np.hypot(*results)
-        out[top:bottom] = finish(value)
+        np.copyto(out[top:bottom], finish(value), casting="unsafe")
+    return out
 
 
 def _block_size(shape: tuple[int, ...], kernel_size: tuple[int, int]) -> tuple[int, int]:
@@ -218,7 +235,7 @@ def _run(block: np.ndarray, passes: tuple[np.ndarray, ...]) -> np.ndarray:
 def _finisher(
     dtype: np.dtype[Any], divisor: int, signed: str | None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns sums into pixels: divide, round, lift or mirror, saturate, cast."""
+    """Return what turns sums into what pixels are cast from: divide, round, lift or mirror, cut."""
     if dtype.kind == "f":
         lift: float = 0.5
     elif dtype.kind == "b":
@@ -230,7 +247,7 @@ def _finisher(
 
     def finish(value: np.ndarray) -> np.ndarray:
         if divisor != 1:
-            value = value / value.dtype.type(divisor)
+            value /= value.dtype.type(divisor)
         if dtype.kind != "f":
             np.rint(value, out=value)
         if signed == "abs":
@@ -239,7 +256,7 @@ def _finisher(
             value += value.dtype.type(lift)
         if dtype.kind != "f":
             np.clip(value, least, most, out=value)
-        return value.astype(dtype)
+        return value
 
     return finish
 

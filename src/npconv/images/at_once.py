@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npconv import plan
 from npconv.bands import Ended, filtered, why_not
-from npconv.images.definition import Kernel, separate
+from npconv.images.definition import KEPT_TAPS, Kernel, separate
 
 _SEPARABLE = 2  # times the taps of a column and a row that a kernel has where these take less time
-_KEPT_TAPS = 1 << 12
+_CONVERTING = 2.4  # times what a transform takes as the planner reckons: with all about it
 
 
 class Exact(NamedTuple):
@@ -38,13 +39,16 @@ def filter_at_once(
 
     mode: as numpy.pad names it; exact: how numbers are summed over pixels of a dtype.
     """
-    if kernel.cross is not None or kernel.numbers.size > _KEPT_TAPS:
+    if kernel.cross is not None:
         return None
     numbers = kernel.numbers
-    kernels, divisor, reach = _kernels(numbers.tobytes(), numbers.shape, pixels.dtype, exact)
+    find = _kernels if numbers.size <= KEPT_TAPS else _kernels.__wrapped__
+    kernels, divisor, reach = find(numbers.tobytes(), numbers.shape, pixels.dtype, exact)
     margins = _margins(numbers.shape[0]), _margins(numbers.shape[1])
     given = pixels.view(np.uint8) if pixels.dtype.kind == "b" else pixels
     if why_not(given.shape, given.dtype, kernels, margins, mode):
+        return None
+    if _transforms(given.shape[:2], tuple(part.shape for part in kernels), kernels[0].dtype):
         return None
     if pixels.dtype.kind == "f":
         out = filtered(given, kernels, margins, mode, bias=0.5 if signed == "offset" else 0.0)
@@ -62,6 +66,21 @@ def _margins(length: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=64)
+def _transforms(
+    size: tuple[int, int], kernel_sizes: tuple[tuple[int, int], ...], work: np.dtype[Any]
+) -> bool:
+    """Return whether transforms are so much quicker that pixels may be made floats before."""
+    direct = transformed = 0.0
+    for kernel_size in kernel_sizes:
+        padded = [n + k - 1 for n, k in zip(size, kernel_size, strict=True)]
+        rows = plan(padded, kernel_size, work, layout="HW").rows
+        seconds = {row.algorithm: row.seconds or np.inf for row in rows}
+        direct += seconds["stencil"]
+        transformed += seconds["fft"]
+    return direct > _CONVERTING * transformed
+
+
+@lru_cache(maxsize=16)
 def _kernels(
     numbers: bytes,
     shape: tuple[int, int],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,8 @@ from npconv import ProblemError
 
 Signed = Literal["clip", "abs", "offset"]
 MAX_TAPS = 1 << 20
+KEPT_TAPS = 1 << 14  # of each of the kernels of which is kept what was found out
+_FAR = 1e-14  # of the largest number, times rows or columns squared: more than rounding leaves
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,15 @@ def separate(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
     Returns None when the numerical rank, from the SVD and float64's eps, is not one.
     """
+    find = _separated if numbers.size <= KEPT_TAPS else _separated.__wrapped__
+    return find(numbers.tobytes(), numbers.shape)
+
+
+@lru_cache(maxsize=16)
+def _separated(data: bytes, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
+    numbers = np.frombuffer(data).reshape(shape)
+    if _crosses(numbers):
+        return None
     left, sizes, right = np.linalg.svd(numbers, full_matrices=False)
     if sizes[0] == 0 or np.any(sizes[1:] > sizes[0] * max(numbers.shape) * np.finfo(float).eps):
         return None
@@ -91,9 +102,26 @@ def separate(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         row = across / math.gcd(*(int(value) for value in across))
         pivot = int(np.argmax(np.abs(row)))
         column = numbers[:, pivot] / row[pivot]
-        return column[:, None], row[None, :]
-    scale = math.sqrt(sizes[0])
-    return left[:, :1] * scale, right[:1] * scale
+        pair = column[:, None], row[None, :]
+    else:
+        scale = math.sqrt(sizes[0])
+        pair = left[:, :1] * scale, right[:1] * scale
+    for part in pair:
+        part.flags.writeable = False
+    return pair
+
+
+def _crosses(numbers: np.ndarray) -> bool:
+    """Return whether a matrix is far from what the row and column of its largest number span.
+
+    One whose rank is one but for rounding is not: an SVD, some hundred times as long, is for those.
+    """
+    i, j = np.unravel_index(np.argmax(np.abs(numbers)), numbers.shape)
+    pivot = numbers[i, j]
+    if pivot == 0:
+        return True
+    spanned = np.outer(numbers[:, j], numbers[i] / pivot)
+    return bool(np.abs(numbers - spanned).max() > _FAR * max(numbers.shape) ** 2 * abs(pivot))
 
 
 def _checked(numbers: Any) -> np.ndarray:

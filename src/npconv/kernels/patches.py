@@ -62,8 +62,8 @@ def unfold_planes(record, item, thread, zero):
     channel *= depth.windows * height.windows * width.windows * size
     for n in range(part.group, part.last_group):
         for c in range(part.block, part.last_block):
-            x = given.call.x + n * given.x.image + c * given.x.channel
-            to = given.call.columns + (n * given.channels + c) * channel
+            x = given.call.read + n * given.x.image + c * given.x.channel
+            to = given.call.written + (n * given.channels + c) * channel
             for a in range(depth.taps):
                 for b in range(height.taps):
                     for t in range(width.taps):
@@ -119,10 +119,10 @@ def unfold_rows(record, item, thread, zero):
     dense = width.dilation == 1 and given.x.width == pixel
     whole = _fitting(width, 0)[0], _fitting(width, width.taps - 1)[1]
     for n in range(part.group, part.last_group):
-        x = given.call.x + n * given.x.image
+        x = given.call.read + n * given.x.image
         for line in range(part.tile, part.last_tile):
             d, h = line // height.windows, line % height.windows
-            to = given.call.columns + (n * lines + line) * width.windows * window
+            to = given.call.written + (n * lines + line) * width.windows * window
             for w in range(width.windows):
                 together = dense and whole[0] <= w and w < whole[1]
                 for a in range(given.depth.taps):
@@ -161,9 +161,9 @@ def fold_planes(record, item, thread, zero):
     taps = depth.taps * height.taps * width.taps
     for n in range(part.group, part.last_group):
         for c in range(part.block, part.last_block):
-            x = given.call.x + n * given.x.image + c * given.x.channel
+            x = given.call.written + n * given.x.image + c * given.x.channel
             _clear(given, x, 0, depth.size, size)
-            source = given.call.columns + (n * given.channels + c) * taps * windows
+            source = given.call.read + (n * given.channels + c) * taps * windows
             for a in range(depth.taps):
                 for b in range(height.taps):
                     for t in range(width.taps):
@@ -200,7 +200,7 @@ def fold_rows(record, item, thread, zero):
     given = read(record, Patches)
     part, depth = cell(given.grid, item), given.depth
     for n in range(part.group, part.last_group):
-        x = given.call.x + n * given.x.image
+        x = given.call.written + n * given.x.image
         for band in range(part.tile, part.last_tile):
             low = band * given.band
             high = min(low + given.band, depth.size)
@@ -221,7 +221,7 @@ def _fold_windows(given, x, n, d, down, zero):
         along = met(height, h, 0, height.size)
         begin = _first_tap(height, h, along)
         line = (n * depth.windows + d) * height.windows + h
-        source = given.call.columns + line * width.windows * window
+        source = given.call.read + line * width.windows * window
         for w in range(width.windows):
             across = met(width, w, 0, width.size)
             left = _first_tap(width, w, across)

@@ -10,10 +10,10 @@ from npconv.kernels.pool_layer import Axis, Lies
 
 
 class Call(NamedTuple):
-    """What each call adds: the addresses of x and of the matrix."""
+    """What each call adds: the addresses of what is read and of what is written."""
 
-    x: int
-    columns: int
+    read: int
+    written: int
 
 
 class Patches(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 
 from npconv.kernels import simd
 from npconv.kernels.entry import entries, prepare
-from npconv.kernels.fields import cell, nbytes, read, scratch
+from npconv.kernels.fields import nbytes, read, scratch
 from npconv.kernels.inner import inner
 from npconv.kernels.planes import BACK, FORTH
 from npconv.kernels.pool_layer import LARGEST, PLACES, Layer, Run
@@ -21,12 +21,12 @@ from npconv.kernels.pool_windows import (
     box_of,
     count_of,
     further,
+    make_walk,
     met,
     numbering_of,
     reach,
     rows_of,
     turn,
-    view_of,
 )
 from npconv.kernels.record import of_type
 
@@ -35,32 +35,7 @@ _PLACE = np.float64(0)  # of a place's bytes, to be moved
 _wide_largest, _narrow_largest = make_largest(VECTORS, False), make_largest(1, True)
 _wide_winners, _narrow_winners = make_winners(VECTORS, False), make_winners(1, True)
 _wide_mean, _narrow_mean = make_mean(VECTORS, False), make_mean(1, True)
-
-
-@entries
-def pool(record, item, thread, zero):
-    """Write an item of a Layer's result."""
-    layer = read(record, Layer)
-    call, cut = layer.call, layer.cut
-    part, size = cell(cut.grid, item), simd.nbytes(zero)
-    room = scratch(record, nbytes(Layer), cut.each, thread)
-    begin, end = part.block * cut.block, min(part.last_block * cut.block, cut.channels)
-    for n in range(part.group, part.last_group):
-        x, out = call.x + n * layer.x.image, call.out + n * layer.out.image
-        places = call.places + n * layer.places.image
-        for band in range(part.tile, part.last_tile):
-            first = band * cut.band
-            last = min(first + cut.band, layer.geometry.depth.windows)
-            if cut.turned:
-                for c in range(begin, end, cut.block):
-                    _pool_planes(layer, x + c * layer.x.channel, out + c * layer.out.channel,
-                                 places + c * layer.places.channel, first, last,
-                                 min(cut.block, end - c), room, zero)  # fmt: skip
-            else:
-                _pool_rows(layer, view_of(x + begin * size, layer.x),
-                           view_of(out + begin * size, layer.out),
-                           view_of(places + begin * 8, layer.places), first, last, end - begin,
-                           zero)  # fmt: skip
+_widest_mean = make_mean(2 * VECTORS, False)  # of many channels: longer pieces of each pixel
 
 
 @inner
@@ -146,12 +121,27 @@ def _take_mean(run, box, out, channels, count):
     """Write the mean of some windows, of each channel."""
     size, lanes = simd.nbytes(count), simd.width(count)
     c = 0
+    while c + 2 * VECTORS * lanes <= channels:
+        _widest_mean(run, further(box, c * size), out + c * size, 0, count)
+        c += 2 * VECTORS * lanes
     while c + VECTORS * lanes <= channels:
         _wide_mean(run, further(box, c * size), out + c * size, 0, count)
         c += VECTORS * lanes
     while c < channels:
         _narrow_mean(run, further(box, c * size), out + c * size, channels - c, count)
         c += lanes
+
+
+_walk = make_walk(_pool_planes, _pool_rows)
+
+
+@entries
+def pool(record, item, thread, zero):
+    """Write an item of a Layer's result."""
+    layer = read(record, Layer)
+    room = scratch(record, nbytes(Layer), layer.cut.each, thread)
+    _walk(layer, (layer.x, layer.out, layer.places), simd.nbytes(_PLACE),
+          layer.geometry.depth.windows, item, room, zero)  # fmt: skip
 
 
 def warm() -> None:

@@ -21,13 +21,13 @@ from npconv.kernels.pool_windows import (
     box_of,
     count_of,
     further,
+    make_walk,
     met,
     numbering_of,
     reach,
     reaching,
     rows_of,
     turn,
-    view_of,
 )
 from npconv.kernels.record import of_type
 
@@ -35,34 +35,8 @@ _wide_give, _narrow_give = make_give(VECTORS, False), make_give(1, True)
 _wide_share, _narrow_share = make_share(VECTORS, False), make_share(1, True)
 
 
-@entries
-def give(record, item, thread, zero):
-    """Write an item of a Gradient."""
-    layer = read(record, Gradient)
-    call, cut = layer.call, layer.cut
-    part, size = cell(cut.grid, item), simd.nbytes(zero)
-    room = scratch(record, nbytes(Gradient), cut.each, thread)
-    begin, end = part.block * cut.block, min(part.last_block * cut.block, cut.channels)
-    for n in range(part.group, part.last_group):
-        grad, x = call.grad + n * layer.grad.image, call.x + n * layer.x.image
-        out = call.out + n * layer.out.image
-        for band in range(part.tile, part.last_tile):
-            low = band * cut.band
-            high = min(low + cut.band, layer.geometry.depth.size)
-            if cut.turned:
-                for c in range(begin, end, cut.block):
-                    _give_planes(layer, grad + c * layer.grad.channel, x + c * layer.x.channel,
-                                 out + c * layer.out.channel, low, high,
-                                 min(cut.block, end - c), room, zero)  # fmt: skip
-            else:
-                _give_rows(layer, view_of(grad + begin * size, layer.grad),
-                           view_of(x + begin * size, layer.x),
-                           view_of(out + begin * size, layer.out), low, high, end - begin,
-                           zero)  # fmt: skip
-
-
 @inner
-def _give_planes(layer, grad, x, out, low, high, channels, room, zero):
+def _give_planes(layer, grad, out, x, low, high, channels, room, zero):
     """Write x's depths from low to high - 1, of channels that are turned for it."""
     cut, geometry, size = layer.cut, layer.geometry, simd.nbytes(zero)
     row = cut.block * size
@@ -76,14 +50,14 @@ def _give_planes(layer, grad, x, out, low, high, channels, room, zero):
         turn(layer.x, x, begin, end, heights, widths, channels, room + cut.third, row, FORTH,
              zero)  # fmt: skip
     _give_rows(layer, rows_of(room + cut.second, first, down, across, row),
-               rows_of(room + cut.third, begin, heights, widths, row),
-               rows_of(room + cut.first, low, heights, widths, row), low, high, channels,
+               rows_of(room + cut.first, low, heights, widths, row),
+               rows_of(room + cut.third, begin, heights, widths, row), low, high, channels,
                zero)  # fmt: skip
     turn(layer.out, out, low, high, heights, widths, channels, room + cut.first, row, BACK, zero)
 
 
 @inner
-def _give_rows(layer, grad, x, out, low, high, channels, zero):
+def _give_rows(layer, grad, out, x, low, high, channels, zero):
     """Write x's depths from low to high - 1, of channels that lie side by side."""
     geometry = layer.geometry
     axes = geometry.depth, geometry.height, geometry.width
@@ -157,6 +131,18 @@ def _give_shares(run, to, grad, channels, count):
     while c < channels:
         _narrow_share(run, further(to, c * size), grad + c * size, channels - c, count)
         c += lanes
+
+
+_walk = make_walk(_give_planes, _give_rows)
+
+
+@entries
+def give(record, item, thread, zero):
+    """Write an item of a Gradient."""
+    layer = read(record, Gradient)
+    room = scratch(record, nbytes(Gradient), layer.cut.each, thread)
+    _walk(layer, (layer.grad, layer.out, layer.x), simd.nbytes(zero), layer.geometry.depth.size,
+          item, room, zero)  # fmt: skip
 
 
 @entries

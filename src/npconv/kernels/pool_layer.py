@@ -94,11 +94,11 @@ class Layer(NamedTuple):
 
 
 class GradientCall(NamedTuple):
-    """What each call adds: addresses; x: of the numbers whose largest counted."""
+    """What each call adds: addresses; x: of the numbers whose largest counted, if these count."""
 
     grad: int
-    x: int
     out: int
+    x: int
 
 
 class Gradient(NamedTuple):
@@ -110,8 +110,8 @@ class Gradient(NamedTuple):
     call: GradientCall
     kind: int
     grad: Lies
-    x: Lies
     out: Lies
+    x: Lies
     geometry: Geometry
     cut: Cut
 
@@ -120,8 +120,8 @@ class ScatterCall(NamedTuple):
     """What each call adds: addresses; strayed, 0: becomes 1 where a place is none of out's."""
 
     grad: int
-    places: int
     out: int
+    places: int
     strayed: int
 
 
@@ -137,8 +137,8 @@ class Scatter(NamedTuple):
 
     call: ScatterCall
     grad: Lies
-    places: Lies
     out: Lies
+    places: Lies
     windows: Three
     pixels: int
     unit: int

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from npconv.kernels import simd
+from npconv.kernels.fields import cell
 from npconv.kernels.inner import inner
 from npconv.kernels.planes import move
 from npconv.kernels.pool_layer import Box, Met, Numbering, View
@@ -87,6 +91,45 @@ def count_of(geometry, d, h, w):
 def view_of(at, lies):
     """Return the View of an image that lies so."""
     return View(at, lies.depth, lies.height, lies.width)
+
+
+def make_walk(planes: Callable[..., Any], rows: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a walk through an item's images and bands, of arrays whose channels are turned or not.
+
+    ::
+
+        walk(layer, lies, last, depths, item, room, zero)
+        planes(layer, first, second, third, low, high, channels, room, zero)
+        rows(layer, first, second, third, low, high, channels, zero)
+
+    lies: how the three arrays of the layer's call lie; last: bytes of a number of the third one's;
+    depths: how many bands are cut from.  planes takes the addresses of a block's planes, for the
+    depths low to high - 1 of a band; rows a View of all the item's channels.
+    """
+
+    @inner
+    def walk(layer, lies, last, depths, item, room, zero):
+        call, cut, size = layer.call, layer.cut, simd.nbytes(zero)
+        part = cell(cut.grid, item)
+        begin, end = part.block * cut.block, min(part.last_block * cut.block, cut.channels)
+        for n in range(part.group, part.last_group):
+            first, second = call[0] + n * lies[0].image, call[1] + n * lies[1].image
+            third = call[2] + n * lies[2].image
+            for band in range(part.tile, part.last_tile):
+                low = band * cut.band
+                high = min(low + cut.band, depths)
+                if cut.turned:
+                    for c in range(begin, end, cut.block):
+                        planes(layer, first + c * lies[0].channel, second + c * lies[1].channel,
+                               third + c * lies[2].channel, low, high, min(cut.block, end - c),
+                               room, zero)  # fmt: skip
+                else:
+                    rows(layer, view_of(first + begin * size, lies[0]),
+                         view_of(second + begin * size, lies[1]),
+                         view_of(third + begin * last, lies[2]), low, high, end - begin,
+                         zero)  # fmt: skip
+
+    return walk
 
 
 @inner

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from npconv.kernels import simd
+from npconv.kernels.ahead import LINE, expect
 from npconv.kernels.entry import entries, prepare
 from npconv.kernels.fields import cell, nbytes, read, scratch
 from npconv.kernels.inner import inner
@@ -24,9 +25,10 @@ from npconv.kernels.stencil_pixels import (
     widen,
     widen_one,
 )
-from npconv.kernels.stencil_tile import VECTORS, End, Taps, make_tile
+from npconv.kernels.stencil_tile import LONG, VECTORS, End, Taps, make_tile
 
 _ALL = math.inf
+_long_1 = make_tile(1, LONG)
 _wide_1, _narrow_1 = make_tile(1, VECTORS), make_tile(1, 1)
 _wide_2, _narrow_2 = make_tile(2, VECTORS), make_tile(2, 1)
 _wide_4, _narrow_4 = make_tile(4, VECTORS), make_tile(4, 1)
@@ -72,19 +74,41 @@ def _write(layer, room, section, place, lines, zero):
     start = simd.load(layer.call.bias + output * size, zero) if layer.call.bias else zero
     end = End(start, of_type(layer.ends.least, zero), of_type(layer.ends.most, zero))
     y, made = lines[0], lines[0]
+    beyond = lines[1] + (layer.taps.height - 1) * layer.hole.height
     while y < lines[1]:
         rows = form.rows if y + form.rows <= lines[1] else 1
         last = y + rows + (layer.taps.height - 1) * layer.hole.height
         for a in range(layer.taps.depth):
-            plane = simd.read_int(layer.source.depth + 8 * (depth + a * layer.hole.depth))
+            z = depth + a * layer.hole.depth
             for u in range(made, last):
-                line = simd.read_int(layer.source.height + 8 * u)
-                from_x = x + plane + line if plane != -1 and line != -1 else 0
+                later = min(u + form.rows, beyond - 1)
+                _expect(layer, section, _line(layer.source, x, z, later), zero)
+                from_x = _line(layer.source, x, z, u)
                 _make_line(layer, room, section, from_x, _held(layer, room, a, u), zero)
         made = last
         _find(layer, room, y, rows)
         _sum(layer, room, section, rows, weights, out + y * layer.target.height, end, zero)
         y += rows
+
+
+@inner
+def _line(source, x, z, u):
+    """Return where x has a line of a plane, 0: it is all zeros."""
+    plane, line = simd.read_int(source.depth + 8 * z), simd.read_int(source.height + 8 * u)
+    return x + plane + line if plane != -1 and line != -1 else 0
+
+
+@inner
+def _expect(layer, section, line, zero):
+    """Ask for what will be read of a line of x: there is a gap from one line to the next."""
+    source = layer.source
+    number = number_nbytes(source.kind, zero)
+    if line == 0 or source.kind == FLOATS or source.step != source.woven * number:
+        return
+    first = max(section[0], source.first) - source.origin
+    last = min(section[1] + layer.form.span, source.last) - source.origin
+    for at in range(line + first * number, line + last * number, LINE):
+        expect(at)
 
 
 @inner
@@ -197,6 +221,10 @@ def _tiles(rows, room, taps, weights, begin, last, end, zero):
     """Sum the numbers begin to last - 1, whole vectors, of some lines."""
     size, width = simd.nbytes(zero), simd.width(zero)
     x = begin
+    if rows == 1:
+        while x + LONG * width <= last:
+            _long_1(room.table, taps, weights, room.outs, x * size, end)
+            x += LONG * width
     while x < last:
         wide = x + VECTORS * width <= last
         at = x * size

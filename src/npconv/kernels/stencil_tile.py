@@ -13,6 +13,7 @@ from npconv.kernels.simd import INT, MACHINE, Vectors
 MANY = MACHINE.registers >= 32
 ROWS = 4, 2, 1  # of tiles, the largest first
 VECTORS = 6 if MANY else 2  # of a wide tile's rows; a narrow one has one
+LONG = 12 if MANY else 6  # of the row of one, whose sums would wait for one another otherwise
 
 
 class End(NamedTuple):

@@ -154,6 +154,15 @@ def open_team(team):
 
 
 @compiled
+def rouse(team, helpers):
+    """Wake workers for a job that is about to come."""
+    for i in range(helpers):
+        worker = team + _WORKERS + i * _EACH
+        if _atomic_load(worker) == 1 and _exchanged(worker, 1, 0):
+            _sem_post(worker + _SEMAPHORE)
+
+
+@compiled
 def share(team, work, record, first, last, helpers):
     """Do items `first` to `last` - 1 of a job; return the first that was left for another call.
 
@@ -174,10 +183,7 @@ def share(team, work, record, first, last, helpers):
     write_int(team + _HELPERS, helpers)
     _atomic_store(team + _DONE, first)
     _atomic_store(team + _WORD, (number << 32) + first)
-    for i in range(helpers):
-        worker = team + _WORKERS + i * _EACH
-        if _atomic_load(worker) == 1 and _exchanged(worker, 1, 0):
-            _sem_post(worker + _SEMAPHORE)
+    rouse(team, helpers)
     taken = _atomic_load(team + _WORD)
     while taken & _ITEMS < last:
         if _exchanged(team + _WORD, taken, taken + 1):
@@ -251,10 +257,7 @@ def _help(team, number):
 def close_team(team):
     """Have the workers return; none may be at a job."""
     _atomic_store(team + _CLOSED, 1)
-    for i in range(MOST):
-        worker = team + _WORKERS + i * _EACH
-        if _exchanged(worker, 1, 0):
-            _sem_post(worker + _SEMAPHORE)
+    rouse(team, MOST)
 
 
 def warm() -> None:
@@ -265,5 +268,6 @@ def warm() -> None:
     team = memory.ctypes.data
     open_team(team)
     share(team, 0, 0, 0, 0, 0)
+    rouse(team, 0)
     close_team(team)
     serve(team, 0)

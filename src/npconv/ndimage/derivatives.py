@@ -10,8 +10,10 @@ from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike
 
 from npconv.ndimage.arguments import Mode, Output, Target, axis_tuple, input_array, per_axis
+from npconv.ndimage.both import both_passes
 from npconv.ndimage.correlation import correlate1d, line_sums
 from npconv.ndimage.gaussian import gaussian_filter
+from npconv.ndimage.sums import filtered
 
 
 def sobel(
@@ -195,6 +197,13 @@ def laplace(
            [ 1, -4,  1],
            [ 0,  1,  0]])
     """
+    x = input_array(input)
+    chosen = axis_tuple(axes, x.ndim)
+    modes = set(per_axis(mode, len(chosen)))
+    exact = x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.dtype.itemsize <= 4)
+    if len(chosen) == 2 and len(modes) == 1 and exact and cval == 0:
+        target = Target(output, x, False)
+        return target.take(_cross(x, chosen, target.work, modes.pop()))
 
     def second(x: np.ndarray, axis: int, output: Output, mode: str, cval: complex) -> np.ndarray:
         return correlate1d(x, [1, -2, 1], axis, output, mode, cval)
@@ -264,6 +273,15 @@ def gaussian_laplace(
     return generic_laplace(x, second, output, mode, cval, extra_keywords=kwargs, axes=axes)
 
 
+def _cross(x: np.ndarray, axes: Sequence[int], dtype: np.dtype, mode: str) -> np.ndarray:
+    """Return the sum of second differences along two axes, as one sum."""
+    weights = np.zeros([3 if axis in axes else 1 for axis in range(x.ndim)])
+    middle = [n // 2 for n in weights.shape]
+    for axis in axes:
+        weights[(*middle[:axis], slice(None), *middle[axis + 1 :])] += [1, -2, 1]
+    return filtered(x, weights, middle, dtype, mode, 0.0)
+
+
 def _gradient(
     input: ArrayLike, axis: int, output: Output, mode: Any, cval: Any, smooth: list[int]
 ) -> np.ndarray:
@@ -271,6 +289,10 @@ def _gradient(
     axis = normalize_axis_index(axis, x.ndim)
     target = Target(output, x, x.dtype.kind == "c")
     modes = per_axis(mode, x.ndim)
+    if x.ndim == 2:
+        taps = [np.array([-1, 0, 1] if a == axis else smooth, float) for a in (0, 1)]
+        if (both := both_passes(x, taps, (1, 1), modes, target.work, cval)) is not None:
+            return target.take(both)
     x = line_sums(x, [-1, 0, 1], axis, target.work, modes[axis], cval, 0)
     for other in range(x.ndim):
         if other != axis:

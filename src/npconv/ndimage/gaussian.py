@@ -149,7 +149,9 @@ def gaussian_filter(
     passes = [values for values in each if values[1] > 1e-15]
     if [values[0] for values in passes] == [0, 1]:
         taps = [_taps(*values[1:3], truncate, values[4]) for values in passes]
-        both = both_passes(x, taps, [values[3] for values in passes], target.work, cval)
+        before = [len(each) // 2 for each in taps]
+        modes = [values[3] for values in passes]
+        both = both_passes(x, taps, before, modes, target.work, cval)
         if both is not None:
             return target.take(both)
     for axis, deviation, n, edge, half in passes:

@@ -21,6 +21,7 @@ from npconv.ndimage.arguments import (
     per_axis,
     start_offset,
 )
+from npconv.ndimage.both import BOX, both_passes, mean_along
 from npconv.ndimage.moving import moving_mean
 
 
@@ -138,9 +139,26 @@ def uniform_filter(
         strict=True,
     )
     passes = [values for values in each if values[1] > 1]
+    if [values[0] for values in passes] == [0, 1]:
+        both = _both(x, passes, target.work, cval)
+        if both is not None:
+            return target.take(both)
     for axis, length, shift, edge in passes:
         x = _box_pass(x, int(length), axis, target.work, edge, cval, shift)
     return target.take(x if passes else x.copy())
+
+
+def _both(
+    x: np.ndarray, passes: Sequence[tuple[Any, ...]], dtype: np.dtype, cval: Any
+) -> np.ndarray | None:
+    """Return the mean of a box in an image of floats; None where it has to be done otherwise."""
+    _, sizes, origins, modes = zip(*passes, strict=True)
+    if max(sizes) > BOX:
+        return None
+    lengths = [int(size) for size in sizes]
+    taps = [np.full(length, 1 / length) for length in lengths]
+    before = [start_offset(o, n, "window") for o, n in zip(origins, lengths, strict=True)]
+    return both_passes(x, taps, before, modes, dtype, cval)
 
 
 def _box_pass(
@@ -153,7 +171,8 @@ def _box_pass(
     edge = padding_mode(mode)
     real, imag = constants(cval, x.dtype.kind == "c", False)
     if x.dtype.kind != "c":
-        return moving_mean(x, size, axis, before, dtype, edge, real)
+        quick = mean_along(x, size, axis, before, dtype, edge, real)
+        return moving_mean(x, size, axis, before, dtype, edge, real) if quick is None else quick
     mean = np.empty(x.shape, dtype)
     mean.real = moving_mean(x.real, size, axis, before, mean.real.dtype, edge, real)
     mean.imag = moving_mean(x.imag, size, axis, before, mean.real.dtype, edge, imag)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.dtypes import as_array
+from npconv.pooling import shortcut
 from npconv.pooling.common import array_and_door, door_for_shape, problem_of, told, whole
 from npconv.pooling.means import means, means_grad
 
@@ -75,13 +76,16 @@ def avg_pool(
     ...                 count_include_pad=False)
     array([1. , 1.5, 2. ])
     """
+    settings = size, stride, padding, dilation, ceil_mode, count_include_pad, layout
+    if (quick := shortcut.take("avg_pool", settings, x)) is not None:
+        return quick
     with told("avg_pool", layout, {"x": x}, size=size):
         view, door = array_and_door(x, layout)
         problem = problem_of(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode, count_include_pad=count_include_pad,
         )  # fmt: skip
-        return means(problem, door, view)
+        return shortcut.keep(means(problem, door, view), "avg_pool", settings, x)
 
 
 def global_avg_pool(x: ArrayLike, *, layout: str | None = None) -> np.ndarray:
@@ -114,9 +118,13 @@ def global_avg_pool(x: ArrayLike, *, layout: str | None = None) -> np.ndarray:
     >>> npconv.global_avg_pool(np.arange(24.0).reshape(1, 2, 3, 4)).tolist()
     [[[[5.5]], [[17.5]]]]
     """
+    settings = (layout,)
+    if (quick := shortcut.take("global_avg_pool", settings, x)) is not None:
+        return quick
     with told("global_avg_pool", layout, {"x": x}):
         view, door = array_and_door(x, layout)
-        return means(whole(door.x_shape), door, view)
+        made = means(whole(door.x_shape), door, view)
+        return shortcut.keep(made, "global_avg_pool", settings, x)
 
 
 def avg_pool_grad(
@@ -171,6 +179,10 @@ def avg_pool_grad(
     array([[2., 2., 1., 1., 0.],
            [2., 2., 1., 1., 0.]])
     """
+    name = "avg_pool_grad", *shortcut.like(x_shape)
+    settings = size, stride, padding, dilation, ceil_mode, count_include_pad, layout
+    if (quick := shortcut.take(name, settings, grad_out)) is not None:
+        return quick
     with told("avg_pool_grad", layout, {"grad_out": grad_out, "x_shape": x_shape}, size=size):
         grad = as_array(grad_out, "grad_out")
         door = door_for_shape(x_shape, grad, layout)
@@ -178,7 +190,7 @@ def avg_pool_grad(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode, count_include_pad=count_include_pad,
         )  # fmt: skip
-        return means_grad(problem, door, grad)
+        return shortcut.keep(means_grad(problem, door, grad), name, settings, grad_out)
 
 
 def global_avg_pool_grad(
@@ -211,8 +223,12 @@ def global_avg_pool_grad(
     >>> npconv.global_avg_pool_grad(np.array([[[6.0]]]), (1, 1, 3))
     array([[[2., 2., 2.]]])
     """
+    name, settings = ("global_avg_pool_grad", *shortcut.like(x_shape)), (layout,)
+    if (quick := shortcut.take(name, settings, grad_out)) is not None:
+        return quick
     given = {"grad_out": grad_out, "x_shape": x_shape}
     with told("global_avg_pool_grad", layout, given):
         grad = as_array(grad_out, "grad_out")
         door = door_for_shape(x_shape, grad, layout)
-        return means_grad(whole(door.x_shape), door, grad)
+        made = means_grad(whole(door.x_shape), door, grad)
+        return shortcut.keep(made, name, settings, grad_out)

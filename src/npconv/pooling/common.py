@@ -17,6 +17,7 @@ from npconv.arguments import example, facts
 from npconv.dtypes import as_array
 from npconv.errors import ProblemError
 from npconv.memory import nbytes_text, physical_memory
+from npconv.pooling.shortcut import plain
 from npconv.pooling.slide import Step
 from npconv.problem import PoolProblem
 
@@ -89,21 +90,14 @@ def door_of(like: np.ndarray, layout: str | None, x_shape: tuple[int, ...]) -> P
 
 def problem_of(x_shape: tuple[int, ...], size: Any, **geometry: Any) -> PoolProblem:
     """Return the problem of a geometry in any spelling, remembered where it is a plain one."""
-    plain = all(map(_is_plain, (size, *geometry.values())))
-    return (_problem if plain else PoolProblem.create)(x_shape, size, **geometry)
+    made = _problem if plain((size, *geometry.values())) else PoolProblem.create
+    return made(x_shape, size, **geometry)
 
 
 @lru_cache(maxsize=1024)
 def whole(x_shape: tuple[int, ...]) -> PoolProblem:
     """Return the problem with one window, all of x."""
     return PoolProblem.whole(x_shape)
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether nothing but its like is equal to it."""
-    if type(value) is tuple:
-        return all(type(n) is int or (type(n) is tuple and _is_plain(n)) for n in value)
-    return value is None or type(value) in (int, bool, str)
 
 
 def door_for_shape(x_shape: ArrayLike, grad_out: np.ndarray, layout: str | None) -> PoolDoor:

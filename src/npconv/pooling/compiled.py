@@ -1,6 +1,6 @@
 """Pooling by compiled kernels, for float32 and float64: where they serve, and their records.
 
-Each function returns whether it has written its result; where it has not, NumPy's passes do.
+Each function returns what has written its result, or None: then NumPy's passes do.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from npconv import compiler
+from npconv.memory import address
 from npconv.pooling import places
 from npconv.pooling.places import PLACE, Work
+from npconv.pooling.shortcut import Done
 from npconv.problem import PoolProblem
 from npconv.templates import Template
 
@@ -31,7 +33,7 @@ _MOST_OFTEN = 256  # where it is sought, or turned
 _LONGEST = 256  # elements along an axis that are summed up, or compared, in order
 _KEPT = 1 << 11  # windows along an axis whose template is remembered
 _SCATTERED = 8  # reads in the time that a number is added where it belongs
-_STRAYED = 3  # where the record of such a gradient says that an index is none
+STRAYED = 3  # where the record of such a gradient says that an index is none
 
 _MODULES = {"pool": ("pool", "pool_whole"), "pool_gradient": ("pool_gradient",)}
 
@@ -41,43 +43,48 @@ _Limits = tuple[int, ...]
 
 def largest(
     problem: PoolProblem, x: np.ndarray, out: np.ndarray, indices: np.ndarray | None = None
-) -> bool:
+) -> Done | None:
     """Write to out the largest of each window of x, and to `indices` where they stand."""
-    given = [x, out] if indices is None else [x, out, indices]
-    return _serves(problem, "pool", x, out) and _run(_windows, problem, given, False)
+    if not _serves(problem, "pool", x, out):
+        return None
+    return _run(_windows, problem, [x, out] if indices is None else [x, out, indices])
 
 
-def mean(problem: PoolProblem, x: np.ndarray, out: np.ndarray) -> bool:
+def mean(problem: PoolProblem, x: np.ndarray, out: np.ndarray) -> Done | None:
     """Write to out the mean of each window of x."""
     if not _serves(problem, "pool", x, out):
-        return False
+        return None
     return _run(_planes, problem, [x, out]) or _run(_windows, problem, [x, out], True)
 
 
-def give_largest(problem: PoolProblem, grad: np.ndarray, x: np.ndarray, out: np.ndarray) -> bool:
+def give_largest(
+    problem: PoolProblem, grad: np.ndarray, x: np.ndarray, out: np.ndarray
+) -> Done | None:
     """Write to out grad added up where the largest of each window stands in x."""
-    return _serves(problem, "pool_gradient", grad, x, out) and _give(problem, [grad, x, out], False)
+    if not _serves(problem, "pool_gradient", grad, x, out):
+        return None
+    return _give(problem, [grad, out, x], False)
 
 
-def give_mean(problem: PoolProblem, grad: np.ndarray, out: np.ndarray) -> bool:
+def give_mean(problem: PoolProblem, grad: np.ndarray, out: np.ndarray) -> Done | None:
     """Write to out each window's share of grad, added up."""
-    return _serves(problem, "pool_gradient", grad, out) and _give(problem, [grad, out, out], True)
+    if not _serves(problem, "pool_gradient", grad, out):
+        return None
+    return _give(problem, [grad, out], True)
 
 
 def scatter(
     problem: PoolProblem, grad: np.ndarray, indices: np.ndarray, out: np.ndarray
-) -> bool | None:
-    """Write to out grad added up at `indices`; None where one of them is none of x's."""
-    if indices.dtype != PLACE:
-        indices = indices.astype(PLACE)
-    if not indices.flags.aligned or not _serves(problem, "pool_gradient", grad, out):
-        return False
-    given = [grad, indices, out]
+) -> Done | None:
+    """Write to out grad added up at `indices`; None, too, where one of them is none of x's."""
+    stands = indices.astype(PLACE, copy=False)
+    if not stands.flags.aligned or not _serves(problem, "pool_gradient", grad, out):
+        return None
+    given = [grad, out, stands]
     template = _found(_scattering, problem, grad.dtype, [array.strides for array in given])
-    if template is None:
-        return False
-    record = template.run(*(array.ctypes.data for array in given))
-    return None if record[_STRAYED] else True
+    if template is None or template.run(*map(address, given))[STRAYED]:
+        return None
+    return _done(problem, template if stands is indices else None)
 
 
 def _serves(problem: PoolProblem, module: str, *arrays: np.ndarray) -> bool:
@@ -93,29 +100,34 @@ def _serves(problem: PoolProblem, module: str, *arrays: np.ndarray) -> bool:
     return all(map(compiler.ready, ("team", *_MODULES[module])))
 
 
-def _give(problem: PoolProblem, arrays: Sequence[np.ndarray], means: bool) -> bool:
+def _give(problem: PoolProblem, arrays: Sequence[np.ndarray], means: bool) -> Done | None:
     """Write a gradient; the one given is laid as the others are where it lies otherwise."""
-    if _run(_depths, problem, arrays, means):
-        return True
+    if found := _run(_depths, problem, arrays, means):
+        return found
     grad, *others = arrays
-    order = sorted(range(grad.ndim), key=lambda axis: -abs(others[-1].strides[axis]))
+    order = sorted(range(grad.ndim), key=lambda axis: -abs(others[0].strides[axis]))
     steps = places.dense(grad.shape, order, grad.itemsize)
     if not _found(_depths, problem, grad.dtype, [steps, *(a.strides for a in others)], means):
-        return False
+        return None
     laid = np.empty([grad.shape[axis] for axis in order], grad.dtype).transpose(np.argsort(order))
     laid[...] = grad
-    return _run(_depths, problem, [laid, *others], means)
+    return _run(_depths, problem, [laid, *others], means) and Done(None)
 
 
 def _run(
     find: Any, problem: PoolProblem, arrays: Sequence[np.ndarray], means: bool = False
-) -> bool:
+) -> Done | None:
     """Do the work of a template, if there is one."""
     template = _found(find, problem, arrays[0].dtype, [array.strides for array in arrays], means)
     if template is None:
-        return False
-    template.run(*[array.ctypes.data for array in arrays])
-    return True
+        return None
+    template.run(*map(address, arrays))
+    return _done(problem, template)
+
+
+def _done(problem: PoolProblem, template: Template | None) -> Done:
+    """Return what has been done; tables of long axes are not kept."""
+    return Done(template if max(problem.out_size) <= _KEPT else None)
 
 
 def _found(
@@ -223,12 +235,13 @@ def _planes(
 def _depths(
     problem: PoolProblem, dtype: np.dtype, steps: _Steps, means: bool, limits: _Limits
 ) -> Template | None:
-    """Return the work of a gradient: grad, x and out lie so."""
+    """Return the work of a gradient: grad, out and, of the largest, x lie so."""
     from npconv.kernels import pool_gradient as kernels
     from npconv.kernels.fields import words
     from npconv.kernels.pool_layer import LARGEST, MEAN, Gradient, GradientCall
 
-    shapes, dtypes = (problem.out_shape, problem.x_shape, problem.x_shape), (dtype,) * 3
+    shapes = (problem.out_shape, problem.x_shape, problem.x_shape)[: len(steps)]
+    dtypes = (dtype,) * len(steps)
     found = _work(problem, steps, shapes, dtypes, not means, limits)
     if found is None:
         return None
@@ -236,10 +249,10 @@ def _depths(
     cut = places.cut_depths(work, not means)
     if cut.each > _MOST:
         return None
-    grad, x, out = (places.lies(*each) for each in zip(shapes, steps, dtypes, strict=True))
+    grad, out, *others = (places.lies(*each) for each in zip(shapes, steps, dtypes, strict=True))
     geometry, kept = places.geometry(work.problem)
-    kind = MEAN if means else LARGEST
-    layer = Gradient(GradientCall(0, 0, 0), kind, grad, x, out, geometry, cut)
+    kind, x = (MEAN, out) if means else (LARGEST, others[0])
+    layer = Gradient(GradientCall(0, 0, 0), kind, grad, out, x, geometry, cut)
     entry = kernels.give[dtype.char]
     return Template(entry, words(layer), cut.grid.items, cut.each, kept)
 
@@ -248,20 +261,20 @@ def _depths(
 def _scattering(
     problem: PoolProblem, dtype: np.dtype, steps: _Steps, means: bool, limits: _Limits
 ) -> Template | None:
-    """Return the work of a gradient by indices: grad, indices and out lie so."""
+    """Return the work of a gradient by indices: grad, out and indices lie so."""
     from npconv.kernels import pool_gradient as kernels
     from npconv.kernels.direct_layer import Three
     from npconv.kernels.fields import Grid, words
     from npconv.kernels.pool_layer import Scatter, ScatterCall
 
-    unit = places.unit(problem, steps[2])
+    unit = places.unit(problem, steps[1])
     if unit is None or not places.fits(problem):
         return None
-    shapes = (problem.out_shape, problem.out_shape, problem.x_shape)
-    each = zip(shapes, steps, (dtype, PLACE, dtype), strict=True)
-    grad, stands, out = (places.lies(*one) for one in each)
+    shapes = (problem.out_shape, problem.x_shape, problem.out_shape)
+    each = zip(shapes, steps, (dtype, dtype, PLACE), strict=True)
+    grad, out, stands = (places.lies(*one) for one in each)
     batch, channels = problem.batch, problem.channels
-    apart = channels == 1 or steps[2][-1] != dtype.itemsize
+    apart = channels == 1 or steps[1][-1] != dtype.itemsize
     if apart and unit not in (0, dtype.itemsize):
         return None
     worth = _SCATTERED * math.prod(problem.x_shape) // limits[1]
@@ -272,7 +285,7 @@ def _scattering(
         tile = places.tile_size(dtype)
         block = -(-block // tile) * tile
     layer = Scatter(
-        ScatterCall(0, 0, 0, 0), grad, stands, out, Three(*places.three(problem.out_size, 1)),
+        ScatterCall(0, 0, 0, 0), grad, out, stands, Three(*places.three(problem.out_size, 1)),
         math.prod(problem.size), unit, int(apart), Grid(batch, 1, channels, images, 1, block),
     )  # fmt: skip
     entry = kernels.scatter[dtype.char]

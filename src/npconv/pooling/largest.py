@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv.dtypes import as_array
+from npconv.pooling import shortcut
 from npconv.pooling.common import array_and_door, check_rank, problem_of, told, whole
 from npconv.pooling.winners import largest, scattered
 
@@ -97,13 +98,18 @@ def max_pool(
     >>> npconv.max_pool(x, 2, layout="HW", return_indices=True)
     (array([[4, 9]]), array([[4, 7]]))
     """
+    name = "max_pool", bool(return_indices)
+    settings = size, stride, padding, dilation, ceil_mode, layout
+    if (quick := shortcut.take(name, settings, x)) is not None:
+        return quick
     with told("max_pool", layout, {"x": x}, size=size):
         view, door = array_and_door(x, layout)
         problem = problem_of(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode,
         )  # fmt: skip
-        return largest(problem, door, view, return_indices)
+        made = largest(problem, door, view, return_indices)
+        return shortcut.keep(made, name, settings, x)
 
 
 @overload
@@ -144,9 +150,13 @@ def global_max_pool(
     >>> npconv.global_max_pool(np.arange(24.0).reshape(1, 2, 3, 4)).tolist()
     [[[[11.0]], [[23.0]]]]
     """
+    name, settings = ("global_max_pool", bool(return_indices)), (layout,)
+    if (quick := shortcut.take(name, settings, x)) is not None:
+        return quick
     with told("global_max_pool", layout, {"x": x}):
         view, door = array_and_door(x, layout)
-        return largest(whole(door.x_shape), door, view, return_indices)
+        made = largest(whole(door.x_shape), door, view, return_indices)
+        return shortcut.keep(made, name, settings, x)
 
 
 def max_pool_grad(
@@ -209,6 +219,13 @@ def max_pool_grad(
     array([[0, 0, 0, 0],
            [5, 0, 0, 7]])
     """
+    settings = size, stride, padding, dilation, ceil_mode, layout
+    if indices is None:
+        name, given = ("max_pool_grad",), (grad_out, x)
+    else:
+        name, given = ("max_pool_grad", *shortcut.like(x)), (grad_out, indices)
+    if (quick := shortcut.take(name, settings, *given)) is not None:
+        return quick
     with told("max_pool_grad", layout, {"grad_out": grad_out, "x": x}, size=size):
         grad = as_array(grad_out, "grad_out")
         view, door = array_and_door(x, layout)
@@ -217,7 +234,8 @@ def max_pool_grad(
             door.x_shape, size, stride=stride, padding=padding, dilation=dilation,
             ceil_mode=ceil_mode,
         )  # fmt: skip
-        return scattered(problem, door, grad, view, indices)
+        made = scattered(problem, door, grad, view, indices)
+        return shortcut.keep(made, name, settings, *given)
 
 
 def global_max_pool_grad(
@@ -250,8 +268,12 @@ def global_max_pool_grad(
     >>> npconv.global_max_pool_grad(np.array([[[2.0]]]), np.array([[[3.0, 8.0, 8.0]]]))
     array([[[0., 2., 0.]]])
     """
+    settings = (layout,)
+    if (quick := shortcut.take("global_max_pool_grad", settings, grad_out, x)) is not None:
+        return quick
     with told("global_max_pool_grad", layout, {"grad_out": grad_out, "x": x}):
         grad = as_array(grad_out, "grad_out")
         view, door = array_and_door(x, layout)
         check_rank(grad, len(door.letters))
-        return scattered(whole(door.x_shape), door, grad, view)
+        made = scattered(whole(door.x_shape), door, grad, view)
+        return shortcut.keep(made, "global_max_pool_grad", settings, grad_out, x)

@@ -11,18 +11,19 @@ import numpy as np
 from npconv.dtypes import compute_dtype_of
 from npconv.pooling import compiled, slide
 from npconv.pooling.common import PoolDoor, Span, native, piece_of, read_step, tiles
+from npconv.pooling.shortcut import Made
 from npconv.problem import PoolProblem
 from npconv.threads import for_each
 
 
-def means(problem: PoolProblem, door: PoolDoor, x: np.ndarray) -> np.ndarray:
+def means(problem: PoolProblem, door: PoolDoor, x: np.ndarray) -> Made:
     """Return avg_pool's result for x, a canonical view."""
     dtype = _mean_dtype(x.dtype)
     working = compute_dtype_of(dtype)
     out = door.empty(problem.out_shape, dtype)
     view = door.view(out)
-    if compiled.mean(problem, x, view):
-        return out
+    if done := compiled.mean(problem, x, view):
+        return Made((out,), done.work)
     order = door.along(range(1, problem.ndim + 1))
 
     def step(spans: tuple[Span, ...]) -> None:
@@ -39,17 +40,17 @@ def means(problem: PoolProblem, door: PoolDoor, x: np.ndarray) -> np.ndarray:
         return tile[0] * math.prod(problem.tile_size(tile[1:-1])) * tile[-1] * working.itemsize
 
     for_each(tiles(problem.out_shape, door.slowest_first, nbytes), step)
-    return out
+    return Made((out,))
 
 
-def means_grad(problem: PoolProblem, door: PoolDoor, grad_out: np.ndarray) -> np.ndarray:
+def means_grad(problem: PoolProblem, door: PoolDoor, grad_out: np.ndarray) -> Made:
     """Return avg_pool's gradient for grad_out, an array of out's shape."""
     grad = door.grad(grad_out, problem, "grad_out")
     dtype = _mean_dtype(grad.dtype)
     working = compute_dtype_of(dtype)
     out = door.empty(problem.x_shape, dtype)
-    if compiled.give_mean(problem, grad, door.view(out)):
-        return out
+    if done := compiled.give_mean(problem, grad, door.view(out)):
+        return Made((out,), done.work)
     seen = [stop - start for start, stop in problem.visible]
     if seen != list(problem.size):
         out[...] = 0
@@ -76,7 +77,7 @@ def means_grad(problem: PoolProblem, door: PoolDoor, grad_out: np.ndarray) -> np
     for_each(
         tiles(extents, door.slowest_first, lambda tile: math.prod(tile) * working.itemsize), step
     )
-    return out
+    return Made((out,))
 
 
 def _counts(problem: PoolProblem, spans: Sequence[Span], total: np.ndarray) -> Any:

@@ -13,13 +13,14 @@ from npconv.dtypes import as_array, compute_dtype_of, result_dtype
 from npconv.errors import ProblemError
 from npconv.pooling import compiled, places, slide
 from npconv.pooling.common import PoolDoor, Span, native, piece_of, read_step, tiles
+from npconv.pooling.shortcut import Made
 from npconv.problem import PoolProblem
 from npconv.threads import for_each
 
 _INDEX_NBYTES = 8
 
 
-def largest(problem: PoolProblem, door: PoolDoor, x: np.ndarray, return_indices: bool) -> Any:
+def largest(problem: PoolProblem, door: PoolDoor, x: np.ndarray, return_indices: bool) -> Made:
     """Return max_pool's result for x, a canonical view; and the indices where they are wanted."""
     dtype = _real(x.dtype)
     out = door.empty(problem.out_shape, dtype, _INDEX_NBYTES * bool(return_indices))
@@ -36,14 +37,14 @@ def largest(problem: PoolProblem, door: PoolDoor, x: np.ndarray, return_indices:
             target[...] = result
 
     if not return_indices:
-        if compiled.largest(problem, x, view):
-            return out
+        if done := compiled.largest(problem, x, view):
+            return Made((out,), done.work)
         for_each(_tiles(problem, door, compute_dtype_of(dtype).itemsize), step)
-        return out
+        return Made((out,))
     indices = door.empty(problem.out_shape, np.dtype(np.int64))
     indices_view = door.view(indices)
-    if compiled.largest(problem, x, view, indices_view):
-        return out, indices
+    if done := compiled.largest(problem, x, view, indices_view):
+        return Made((out, indices), done.work)
 
     def search(spans: tuple[Span, ...]) -> None:
         values, index = _search(problem, x, spans)
@@ -51,7 +52,7 @@ def largest(problem: PoolProblem, door: PoolDoor, x: np.ndarray, return_indices:
         piece_of(indices_view, spans)[...] = index
 
     for_each(_tiles(problem, door, compute_dtype_of(dtype).itemsize + _INDEX_NBYTES), search)
-    return out, indices
+    return Made((out, indices))
 
 
 def scattered(
@@ -60,7 +61,7 @@ def scattered(
     grad_out: np.ndarray,
     x: np.ndarray,
     indices: ArrayLike | None = None,
-) -> np.ndarray:
+) -> Made:
     """Return max_pool's gradient: grad_out added up where each window's largest stands in x."""
     grad = door.grad(grad_out, problem, "grad_out")
     given = None if indices is None else _checked(problem, door, as_array(indices, "indices"))
@@ -69,11 +70,11 @@ def scattered(
     _real(x.dtype)
     working = dtype if once else compute_dtype_of(dtype)
     out = door.empty(problem.x_shape, working, dtype.itemsize * (working != dtype))
-    if given is None and compiled.give_largest(problem, grad, x, door.view(out)):
-        return out
+    if given is None and (done := compiled.give_largest(problem, grad, x, door.view(out))):
+        return Made((out,), done.work)
     if given is not None:
-        if working == dtype and compiled.scatter(problem, grad, given, door.view(out)):
-            return out
+        if working == dtype and (done := compiled.scatter(problem, grad, given, door.view(out))):
+            return Made((out,), done.work, compiled.STRAYED)
         _check_range(problem, given)
     out[...] = 0
     # All of out in the order of memory, and how far its canonical axes step there.
@@ -101,7 +102,7 @@ def scattered(
     for spans in _tiles(problem, door, dtype.itemsize + 2 * _INDEX_NBYTES):
         blocks.setdefault((spans[0], spans[-1]), []).append(spans)
     for_each(blocks.values(), step)
-    return out if working == dtype else out.astype(dtype, order="K")
+    return Made((out if working == dtype else out.astype(dtype, order="K"),))
 
 
 def _tiles(problem: PoolProblem, door: PoolDoor, nbytes: int) -> Iterator[tuple[Span, ...]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from npconv import conv
 from npconv.signal.arguments import check_mode, edge_mode, fill_constant, needs_swap
-from npconv.signal.windows import convolved, pieces
+from npconv.signal.windows import Spans, convolved, geometry, one_padding, pieces
 
 
 def convolve2d(
@@ -95,22 +97,49 @@ def _planar(
         raise ValueError(
             f"{name} inputs must both be 2-D arrays, they have {a.ndim}, {b.ndim} axes"
         )
+    plain = fillvalue.__class__ is int and fillvalue == 0
+    if plain and a.dtype == b.dtype and mode.__class__ is boundary.__class__ is str:
+        pads = _all_of_it(mode, boundary, a.shape, b.shape, a.dtype, correlates)
+        if pads is not None:
+            kernel = b if correlates else b[::-1, ::-1].copy()
+            return conv(a, kernel, layout="HW", padding=pads, padding_mode=edge_mode(boundary))
     check_mode(mode)
     edge = edge_mode(boundary)
     swapped = needs_swap(mode, a.shape, b.shape, (0, 1))
     if swapped:
         a, b = b, a
-    fill = (
-        None
-        if fillvalue.__class__ is int and fillvalue == 0
-        else fill_constant(fillvalue, np.result_type(a, b))
-    )
+    fill = None if plain else fill_constant(fillvalue, np.result_type(a, b))
     if correlates:
         b = np.flip(b).conj() if b.dtype.kind in "cO" else np.flip(b)
-    spans = pieces(mode, a.shape, b.shape)
-    if correlates and mode == "same":
-        spans = tuple((k // 2, k // 2 + n) for n, k in zip(a.shape, b.shape, strict=True))
+    spans = _spans(mode, a.shape, b.shape, correlates)
     if fill is not None and (edge != "constant" or fill == 0):
         fill = None
     out = convolved(a, b, spans, edge=edge, fill=fill)
     return np.flip(out) if correlates and swapped else out
+
+
+def _spans(
+    mode: str, size: tuple[int, ...], kernel_size: tuple[int, ...], correlates: bool
+) -> Spans:
+    """Return the piece of the full convolution, a span an axis."""
+    if correlates and mode == "same":
+        return tuple((k // 2, k // 2 + n) for n, k in zip(size, kernel_size, strict=True))
+    return pieces(mode, size, kernel_size)
+
+
+@lru_cache(maxsize=1024)
+def _all_of_it(
+    mode: str, boundary: str, size: tuple[int, ...], kernel_size: tuple[int, ...],
+    dtype: np.dtype, correlates: bool,
+) -> int | Spans | None:  # fmt: skip
+    """Return what conv pads where it makes all of the result of two arrays of a dtype, else None.
+
+    What `convolved` asks of small arrays takes as long as their convolution.
+    """
+    check_mode(mode)
+    edge_mode(boundary)
+    pairs = list(zip(size, kernel_size, strict=True))
+    if dtype.char not in "fd" or not dtype.isnative or any(k > n or k == 0 for n, k in pairs):
+        return None
+    made = geometry(size, kernel_size, _spans(mode, size, kernel_size, correlates))
+    return None if made.thin or made.folds else one_padding(made.pads)

@@ -58,7 +58,13 @@ def padding(
     )
 
 
-class _Geometry(NamedTuple):
+def one_padding(pads: Spans) -> int | Spans:
+    """Return one number where it says the same: conv is quicker to see what that is."""
+    before, after = pads[0]
+    return before if before == after and pads.count(pads[0]) == len(pads) else pads
+
+
+class Geometry(NamedTuple):
     """A piece of a full convolution, as the shapes of its arrays have it.
 
     shape   the result's
@@ -75,7 +81,8 @@ class _Geometry(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _geometry(size: tuple[int, ...], kernel_size: tuple[int, ...], spans: Spans) -> _Geometry:
+def geometry(size: tuple[int, ...], kernel_size: tuple[int, ...], spans: Spans) -> Geometry:
+    """Return the Geometry of a piece, one span an axis."""
     shape = tuple(max(stop - start, 0) for start, stop in spans)
     thin = all(1 in pair for pair in zip(size, kernel_size, strict=True))
     along = [axis for axis, k in enumerate(kernel_size) if k > 1]
@@ -87,7 +94,7 @@ def _geometry(size: tuple[int, ...], kernel_size: tuple[int, ...], spans: Spans)
         kept = [n for i, n in enumerate(around) if n > 1 or i == 1]
         if len(kept) < len(size):
             folds = tuple(kept), int(around[0] > 1)
-    return _Geometry(shape, padding(spans, size, kernel_size), thin, folds)
+    return Geometry(shape, padding(spans, size, kernel_size), thin, folds)
 
 
 def convolved(
@@ -110,14 +117,13 @@ def convolved(
     zeros = edge == "constant" and fill is None
     if zeros and x.size < kernel.size:
         x, kernel = kernel, x
-    shape, pads, thin, folds = _geometry(x.shape, kernel.shape, spans)
+    shape, pads, thin, folds = geometry(x.shape, kernel.shape, spans)
     if 0 in shape or x.size == 0 or kernel.size == 0:
         return np.zeros(shape, dtype)
     if zeros and thin:
         return _products(x, kernel, spans, dtype)
     if zeros and x.ndim == 1 and dtype.char != "e" and _nanoseconds(x, kernel, dtype) <= _SMALL:
-        with np.errstate(all="ignore"):
-            made = np.convolve(x, kernel)
+        made = np.convolve(x, kernel)
         start, stop = spans[0]
         return made if stop - start == len(made) else made[start:stop].copy()
     if folds:
@@ -179,12 +185,9 @@ def _by_conv(
     edge: str,
     direct: bool = False,
 ) -> np.ndarray:
-    layout = LETTERS[: x.ndim]
     compute = direct_conv if direct and flipped.size > 1 else conv
-    before, after = pads[0]
-    # One number where it says the same: conv is quicker to see what that is.
-    same = before == after and pads.count(pads[0]) == len(pads)
-    return compute(x, flipped, layout=layout, padding=before if same else pads, padding_mode=edge)
+    padded = one_padding(pads)
+    return compute(x, flipped, layout=LETTERS[: x.ndim], padding=padded, padding_mode=edge)
 
 
 def _integers(

@@ -48,13 +48,18 @@ class PoolCase:
         return " ".join(self.words)
 
 
-def pool_arrays(case: PoolCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Make x, a gradient of the result and a matrix of windows, channels first, float32."""
-    rng = np.random.default_rng(0)
+def pool_shapes(case: PoolCase) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of x, of a gradient of the result and of a matrix of windows."""
     batch, channels = case.x_shape[:2]
     height, width = case.out_size
     matrix = batch, channels * case.kernel_size**2, height * width
-    shapes = case.x_shape, (batch, channels, height, width), matrix
+    return case.x_shape, (batch, channels, height, width), matrix
+
+
+def pool_arrays(case: PoolCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make x, a gradient of the result and a matrix of windows, channels first, float32."""
+    rng = np.random.default_rng(0)
+    shapes = pool_shapes(case)
     x, grad, columns = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
     return x, grad, columns
 
