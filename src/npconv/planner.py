@@ -45,13 +45,13 @@ _RATES = {
     "im2col_loop": Rate(150e9, 7.7e9, 4e-7),
     "im2col_index": Rate(140e9, 14.5e9, 2e-6),
     "im2col_view": Rate(110e9, 30e9, 8e-7),
-    "im2col_tiled": Rate(109e9, 26e9, 5.8e-7),
+    "im2col_tiled": Rate(95e9, 26e9, 5.8e-7),
     "toeplitz": Rate(270e9, 155e9, 1.8e-5),
     "small": Rate(1.85e9, 10e9, 1e-6),
-    "indirect": Rate(241e9, 26e9, 7.4e-7),
+    "indirect": Rate(196e9, 26e9, 7.4e-7),
     "depthwise": Rate(150e9, 60e9, 1e-6),
     "stencil": Rate(250e9, 40e9, 1e-6),
-    "winograd": Rate(194e9, 108e9, 1.3e-6),
+    "winograd": Rate(230e9, 108e9, 1.3e-6),
     "fft": Rate(150e9, 12.7e9, 1.5e-6),
 }
 

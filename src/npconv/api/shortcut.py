@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from npconv import arrays, execution
+from npconv import execution
 from npconv.algorithms import small
 from npconv.algorithms.contract import Ending
 from npconv.arguments import limits
@@ -20,7 +20,7 @@ from npconv.door import Door
 from npconv.dtypes import NUMERIC_KINDS
 from npconv.layout import Lying, View, new, seen
 from npconv.planner import Plan
-from npconv.threads import forget_when_changed, rouse
+from npconv.threads import forget_when_changed
 
 _MOST = 1024
 _KINDS = 4  # dtypes and strides that are known of arrays of the same shapes
@@ -108,14 +108,13 @@ class Shortcut:
 
     __slots__ = (
         "activation", "channels", "dtype", "ending", "first_shape", "first_strides", "key",
-        "nested", "out", "quick", "second_shape", "second_strides", "shape", "shared", "views",
+        "nested", "out", "quick", "second_shape", "second_strides", "shape", "views",
     )  # fmt: skip
 
     def __init__(
         self, first: np.ndarray, second: np.ndarray, plan: Plan, door: Door, activation: str | None
     ) -> None:
         problem = plan.problem
-        self.shared = problem.macs >= arrays.WORTH_SHARING
         self.quick = execution.Quick(problem, plan.algorithm)
         self.dtype = problem.dtype
         self.first_shape, self.first_strides = first.shape, first.strides
@@ -167,8 +166,6 @@ class Shortcut:
 
         packed: the second one as the plan has packed it.
         """
-        if self.shared:
-            rouse()
         ending = self.ending
         if bias is not None:
             ending = ending._replace(bias=bias)

@@ -69,8 +69,8 @@ class Layer(NamedTuple):
 
     taps: the address of so many offsets in x.  The grid is a group's, of `items`: of lines of
     pixels, tiles of (tap, channel) rows and blocks of outputs.  each: bytes of a thread's scratch,
-    which is a block of zeros, lines of grad_out (an item's blocks, held, widths, block), and the
-    addresses of (held + 1, rows).
+    which is a block of zeros, one for rows after the last, lines of grad_out (an item's blocks,
+    held, widths, block), and the addresses of (held + 1, rows).
     """
 
     call: Call
@@ -97,10 +97,7 @@ class Total(NamedTuple):
 
 @entries
 def accumulate(record, item, thread, zero):
-    """Write the sums of an item: (taps * channels, blocks * block), x at each tap times grad_out.
-
-    There are so many rows that they fill tiles.
-    """
+    """Write an item's sums (taps * channels, blocks * block): x at each tap times grad_out."""
     layer = read(record, Layer)
     sizes, grid, x, grad = layer.sizes, layer.grid, layer.x, layer.grad
     group, number = item // layer.items, item % layer.items
@@ -111,13 +108,14 @@ def accumulate(record, item, thread, zero):
     out_row = block * size
     panel = held * widths * out_row
     zeros = scratch(record, nbytes(Layer), layer.each, thread)
-    panels = zeros + out_row
+    beyond = zeros + out_row
+    panels = beyond + out_row
     table = panels + sizes.gathers * (part.last_block - part.block) * panel
     out_table = table + 8 * held * rows
     fill(zeros, block, zero)
     total = layer.tap_count * channels
     share = group * sizes.shares + number * (sizes.shares > 1)
-    sums = layer.call.sums + share * grid.tiles * rows * grid.blocks * out_row
+    sums = layer.call.sums + share * total * grid.blocks * out_row
     x_begin, grad_begin = layer.call.x + group * x.group, layer.call.grad + group * grad.group
     most = of_type(np.inf, zero)
     store = Store(zeros, 0, -most, most)
@@ -147,6 +145,8 @@ def accumulate(record, item, thread, zero):
             for kb in range(part.block, part.last_block):
                 for i in range(rows):
                     at = sums + ((q * rows + i) * grid.blocks + kb) * out_row
+                    if q * rows + i >= total:
+                        at = beyond
                     simd.write_int(out_table + 8 * i, at)
                 multiply(block, table, count, widths, x.width // size, b + kb * b_block, b_step,
                          b_outer, out_table, 0, store)  # fmt: skip

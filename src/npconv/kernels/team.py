@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from npconv.kernels.compile import compiled
 from npconv.kernels.entry import make_call
+from npconv.kernels.inner import inner
 from npconv.kernels.simd import INT, read_int, write_int
 
 # Byte offsets in a team's memory, each group of them a cache line of its own.
@@ -153,9 +154,9 @@ def open_team(team):
         _sem_init(team + _WORKERS + i * _EACH + _SEMAPHORE)
 
 
-@compiled
-def rouse(team, helpers):
-    """Wake workers for a job that is about to come."""
+@inner
+def _wake(team, helpers):
+    """Wake those workers who sleep."""
     for i in range(helpers):
         worker = team + _WORKERS + i * _EACH
         if _atomic_load(worker) == 1 and _exchanged(worker, 1, 0):
@@ -183,7 +184,7 @@ def share(team, work, record, first, last, helpers):
     write_int(team + _HELPERS, helpers)
     _atomic_store(team + _DONE, first)
     _atomic_store(team + _WORD, (number << 32) + first)
-    rouse(team, helpers)
+    _wake(team, helpers)
     taken = _atomic_load(team + _WORD)
     while taken & _ITEMS < last:
         if _exchanged(team + _WORD, taken, taken + 1):
@@ -257,7 +258,7 @@ def _help(team, number):
 def close_team(team):
     """Have the workers return; none may be at a job."""
     _atomic_store(team + _CLOSED, 1)
-    rouse(team, MOST)
+    _wake(team, MOST)
 
 
 def warm() -> None:
@@ -268,6 +269,5 @@ def warm() -> None:
     team = memory.ctypes.data
     open_team(team)
     share(team, 0, 0, 0, 0, 0)
-    rouse(team, 0)
     close_team(team)
     serve(team, 0)

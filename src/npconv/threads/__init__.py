@@ -9,7 +9,7 @@ from npconv.threads.count import (
     set_num_threads,
 )
 from npconv.threads.pool import for_each
-from npconv.threads.team import rouse, share, sharers
+from npconv.threads.team import share, sharers
 
 __all__ = [
     "for_each",
@@ -17,7 +17,6 @@ __all__ = [
     "forget_when_changed",
     "get_num_threads",
     "num_threads",
-    "rouse",
     "serial_blas",
     "set_num_threads",
     "share",

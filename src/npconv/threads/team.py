@@ -42,15 +42,6 @@ def share(work: Entry, record: np.ndarray, count: int, threads: int | None = Non
         begin = team.share(team.address, work.address, at, begin, count, helpers)
 
 
-def rouse() -> None:
-    """Wake those who help a call, while it is still being prepared."""
-    team = _Team.here
-    if team is not None and team.address and not pool.working():
-        helpers = team.workers[: num_threads() - 1]
-        pool.keep_off(helpers)
-        team.rouse(team.address, len(helpers))
-
-
 def sharers(count: int) -> int:
     """Return how many threads may share so many items."""
     return 1 if pool.working() else max(min(num_threads(), count, _MOST), 1)
@@ -81,7 +72,7 @@ class _Team:
 
         self.workers: tuple[_Worker, ...] = ()
         self.address = 0
-        self.share, self.close, self.rouse = kernels.share, kernels.close_team, kernels.rouse
+        self.share, self.close = kernels.share, kernels.close_team
         if not kernels.why_not():
             self._memory = np.zeros(kernels.NBYTES + LINE, np.uint8)
             self.address = whole_lines(self._memory.ctypes.data)

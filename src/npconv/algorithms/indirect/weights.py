@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import ctypes
+import math
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +40,7 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
     whole = 0
     if not cut.gathers and (outputs != problem.group_outputs or problem.groups > 1):
         whole = problem.batch * problem.pixels * problem.groups * outputs * problem.itemsize
-    sums = problem.groups * cut.sums * cut.tiles * cut.rows * outputs * problem.itemsize
+    sums = problem.groups * cut.sums * problem.terms * outputs * problem.itemsize
     filled = outputs / max(problem.group_outputs, 1)
     moved = 2 * (held + turned + grads + whole) + 4 * sums
     steps = places.waiting(problem) + 40
@@ -57,16 +60,21 @@ def weight_grad(problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: 
     """Write out: the rows (tap, channel) of x, each an address, times grad_out."""
     padded = relayout.dense(problem, arrays.region(problem, x))
     dense = relayout.dense(problem, grad_out)
+    if _exchanges(problem, out):
+        problem, dense, padded, out = _exchanged(problem, dense, padded, out)
     cut = _cut(problem, places.block(problem), places.rows(problem), _limits())
-    shape = problem.groups, cut.sums, cut.tiles * cut.rows, cut.blocks * cut.block
+    shape = problem.groups, cut.sums, problem.terms, cut.blocks * cut.block
     grads = dense if cut.gathers else _whole_blocks(problem, dense, shape[-1])
-    sums = spare.empty(shape, problem.compute_dtype)
     find = _work if problem.taps <= _KEPT else _work.__wrapped__
     accumulate, add = find(problem, cut, padded.strides, grads.strides)
+    if _is_whole(cut, shape, out) and out.dtype == problem.compute_dtype and out.flags.aligned:
+        accumulate.run(address(padded), address(grads), address(out))
+        return
+    sums = spare.empty(shape, problem.compute_dtype)
     accumulate.run(padded.ctypes.data, grads.ctypes.data, sums.ctypes.data)
     if add is not None:
         add.run(sums.ctypes.data)
-    weights = sums[:, 0, : problem.terms, : problem.group_outputs]
+    weights = sums[:, 0, :, : problem.group_outputs]
     taps, channels = out.shape[:-2], out.shape[-2]
     if problem.groups == 1:
         relayout.copy(weights.reshape(out.shape), out)
@@ -91,29 +99,72 @@ def _bind_dense(
     problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
 ) -> Bound | None:
     read = arrays.region(problem, x)
+    begin, exchanges = address(read) - address(x), _exchanges(problem, out)
+    if exchanges:
+        problem, grad_out, read, out = _exchanged(problem, grad_out, read, out)
     cut = _cut(problem, places.block(problem), places.rows(problem), _limits())
-    shape = 1, cut.sums, cut.tiles * cut.rows, cut.blocks * cut.block
+    shape = 1, cut.sums, problem.terms, cut.blocks * cut.block
     grads = grad_out if cut.gathers else _whole_blocks(problem, grad_out, shape[-1])
     if not np.may_share_memory(grads, grad_out):
         return None
     find = _work if problem.taps <= _KEPT else _work.__wrapped__
     accumulate, add = find(problem, cut, read.strides, grads.strides)
-    like = shown(shape, problem.compute_dtype)
-    weights = like[0, 0, : problem.terms, : problem.group_outputs].reshape(out.shape)
-    copy = relayout.bind(weights, out)
-    if copy is None:
+    like, whole = shown(shape, problem.compute_dtype), _is_whole(cut, shape, out)
+    copy = relayout.bind(like[0, 0, :, : problem.group_outputs].reshape(out.shape), out)
+    if copy is None and like[0, 0].nbytes == out.nbytes and out.flags.c_contiguous:
+        copy = partial(_move, out.nbytes)
+    if copy is None and not whole:
         return None
-    begin, nbytes = address(read) - address(x), like.nbytes
+    nbytes = like.nbytes
 
     def run(grad_out: int, x: int, out: int, _: int, packed: Any) -> None:
+        first, second = x + begin, grad_out
+        if exchanges:
+            first, second = second, first
+        if whole:
+            accumulate.run(first, second, out)
+            return
         sums = spare.room(nbytes)
         at = address(sums)
-        accumulate.run(x + begin, grad_out, at)
+        accumulate.run(first, second, at)
         if add is not None:
             add.run(at)
+        assert copy is not None
         copy(at, out)
 
     return run
+
+
+def _move(nbytes: int, here: int, there: int) -> None:
+    ctypes.memmove(there, here, nbytes)
+
+
+def _exchanges(problem: ConvProblem, out: np.ndarray) -> bool:
+    """Return whether x and grad_out change places: out then lies as the sums do, or nearly."""
+    plain = problem.taps == problem.groups == 1 and max(addresses.strides(problem)) <= 1
+    if not plain or out.strides[-2] != problem.itemsize:
+        return False
+    block = places.block(problem)
+    inputs, outputs = (-(-n // block) * block / n for n in out.shape[-2:])
+    return bool(inputs <= outputs)
+
+
+def _exchanged(
+    problem: ConvProblem, grad_out: np.ndarray, x: np.ndarray, out: np.ndarray
+) -> tuple[ConvProblem, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the problem with these arrays in each other's place; x is what the windows meet."""
+    one = (1,) * problem.ndim
+    turned = replace(
+        problem, in_channels=problem.out_channels, out_channels=problem.in_channels,
+        size=problem.out_size, stride=one, dilation=one, padding=((0, 0),) * problem.ndim,
+    )  # fmt: skip
+    return turned, x, grad_out, out.swapaxes(-1, -2)
+
+
+def _is_whole(cut: _Cut, shape: tuple[int, ...], out: np.ndarray) -> bool:
+    """Return whether the sums lie as out does, and nothing is added to them."""
+    one = shape[0] == 1 and cut.sums == 1
+    return one and math.prod(shape) == out.size and out.flags.c_contiguous
 
 
 class _Limits(NamedTuple):
@@ -179,9 +230,9 @@ def _cut(problem: ConvProblem, block: int, rows: int, limits: _Limits) -> _Cut:
     items[axis] = -(-length // min(shares, length))
     number = -(-length // items[axis])
     panels = gathers * blocks * held * problem.out_size[-1]
-    each = whole_lines((1 + panels) * row + 8 * (held + 1) * rows)
+    each = whole_lines((2 + panels) * row + 8 * (held + 1) * rows)
     sums = number if gathers else 1
-    added = (sums - 1) * problem.groups * tiles * rows * blocks * row
+    added = (sums - 1) * problem.groups * problem.terms * blocks * row
     return _Cut(
         block, rows, lines, tiles, blocks, held, (items[0], items[1], items[2]), sums,
         int(gathers), problem.groups * number, min(-(-added // limits.added), _ADDS), each,
@@ -215,7 +266,7 @@ def _work(
     made = Template(kernels.accumulate[letter], words(layer), cut.most, cut.each, taps)
     if not cut.adds:
         return made, None
-    elements = cut.tiles * cut.rows * cut.blocks * cut.block
+    elements = problem.terms * cut.blocks * cut.block
     total = kernels.Total(0, problem.groups, cut.sums, elements, cut.adds)
     return made, Template(kernels.add_up[letter], words(total), cut.adds)
 
