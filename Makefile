@@ -13,7 +13,7 @@ TESTS = $(ONE_THREAD) $(BIN)/python -m pytest
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 28
 
-demo: $(VENV)/.stamp  ## filter a photograph, draw the gallery and the table of algorithms
+demo: $(VENV)/.stamp  ## filter a photograph, draw the table of algorithms, learn to read digits
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.stamp  ## the test suite

@@ -1,8 +1,8 @@
-"""Filter the photographs that scikit-learn ships, and compute one layer every way npconv knows.
+"""Filter photographs, compute one layer every way npconv knows, and learn to read digits.
 
 Run it with `make demo`, or::
 
-    pip install "npconv[plots]" scikit-learn
+    pip install "npconv[nn]"
     python examples/demo.py
 
 It needs no network, and writes into ./demo-output/.
@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 
 import npconv
-from npconv import images
+from npconv import images, nn
 
 PATIENCE_SECONDS = 3.0
 ROUNDS = 5
+EPOCHS = 12
 FILTER = "unsharp:sigma=2,amount=1.5"
 
 
@@ -178,6 +179,28 @@ def draw(comparisons: list[Comparison], path: Path) -> None:
         plt.close(figure)
 
 
+def learn(path: Path) -> float:
+    """Train LeNet on scikit-learn's digits, save it, and return its accuracy on the test part."""
+    train, test = (_larger(part) for part in nn.load_data("digits"))
+    model = nn.models.lenet5(image_size=train.shape[1:], rng=0)
+    nn.fit(
+        model,
+        train.augmented(nn.RandomShift(2), nn.RandomRotation(8)),
+        EPOCHS,
+        optimizer=nn.Adam(model, 3e-3),
+        schedule=nn.CosineAnnealingLR(EPOCHS),
+        seed=0,
+    )
+    nn.Recognizer.of(model, train).save(path)
+    return nn.evaluate(model, test)["accuracy"]
+
+
+def _larger(data: nn.Dataset) -> nn.Dataset:
+    """Return images of 8 x 8 pixels three times as large: LeNet halves them twice."""
+    sides = [3 * side for side in data.shape[1:]]
+    return nn.Dataset(nn.resized(data.images, sides), data.targets, mean=data.mean, std=data.std)
+
+
 def _measure(
     algorithm: str, x: np.ndarray, weight: np.ndarray, padding: int, reference: np.ndarray
 ) -> Result:
@@ -203,7 +226,7 @@ def _described(layer: Layer) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the gallery, the filtered photograph and the algorithms' table; say where they are."""
+    """Write the gallery, a filtered photograph, the algorithms' table and a model; say where."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-o", "--out", type=Path, default=Path("demo-output"))
     out = parser.parse_args(arguments).out
@@ -221,11 +244,22 @@ def main(arguments: list[str] | None = None) -> None:
 
     print(text)
     print()
+    begun = time.perf_counter()
+    accuracy = learn(out / "digits.safetensors")
+    seconds = time.perf_counter() - begun
+    print(
+        f"LeNet on handwritten digits: {accuracy:.2%} of 359 unseen ones right, in {seconds:.1f} s"
+    )
+    print()
     for name, what in (
         ("gallery.png", "every kernel over china.jpg"),
         ("flower.unsharp.png", f"flower.jpg under {FILTER}"),
         ("algorithms.png", "the table above as a picture"),
         ("algorithms.txt", "and as text"),
+        (
+            "digits.safetensors",
+            "what was learnt: npconv predict demo-output/digits.safetensors FILE",
+        ),
     ):
         print(f"{out / name}  {what}")
 

@@ -37,6 +37,7 @@ def test_the_demo_writes_and_names_everything(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(demo, "LAYERS", (demo.Layer("A tiny layer", (1, 2, 6, 6), (3, 2, 3, 3)),))
+    monkeypatch.setattr(demo, "EPOCHS", 1)
     for _ in range(2):
         demo.main(["-o", str(tmp_path / "out")])
     printed = capsys.readouterr().out
@@ -78,3 +79,7 @@ def test_an_algorithm_that_would_take_too_long_says_so(
     refused = {name for name, reason in reasons.items() if "left out" not in reason}
     assert refused == {"depthwise", "stencil", *cases.absent()}
     assert "left out" in demo.table(comparison)
+
+
+def test_digits_are_read(demo: ModuleType, tmp_path: Path) -> None:
+    assert demo.learn(tmp_path / "digits.safetensors") > 0.98

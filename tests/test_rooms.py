@@ -45,7 +45,7 @@ NEIGHBOURS = {
     "ndimage": {"direct", "bands", "ordered"},
     "images": {"bands"},
     "nn": {"figures"},
-    "bench": {"signal", "ndimage", "images", "compiler", "peak", "figures"},
+    "bench": {"signal", "ndimage", "images", "compiler", "figures", "nn", "peak"},
     "cli": {"images", "bench", "compiler", "nn", "wisdom"},
     "__main__": {"cli"},
 }

@@ -63,7 +63,9 @@ def test_installed_alone_it_does_what_the_readme_says(wheel, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     readme_blocks.furnish(home)
-    for check in (comes_from_there, stands_alone, command_answers, readme_holds):
+    for check in (
+        comes_from_there, stands_alone, command_answers, readme_holds, training_asks_for_its_extra,
+    ):  # fmt: skip
         check(commands, home)
 
 
@@ -93,8 +95,20 @@ def command_answers(commands, home):
 
 
 def readme_holds(commands, home):
-    for block in readme_blocks.blocks("python"):
+    """Run the README's examples, but for those of what the extra `nn` brings."""
+    whole = [block for block in readme_blocks.blocks("python") if " nn\n" not in block.source]
+    assert len(whole) >= 5
+    for block in whole:
         readme_blocks.run_python(block, home, python=str(commands / "python"))
     for block in readme_blocks.blocks("console"):
-        for _, *arguments in block.commands:
-            readme_blocks.run([str(commands / "npconv"), *arguments], home)
+        for _, name, *arguments in block.commands:
+            if name not in ("train", "evaluate", "predict", "look"):
+                readme_blocks.run([str(commands / "npconv"), name, *arguments], home)
+
+
+def training_asks_for_its_extra(commands, home):
+    argv = [str(commands / "npconv"), "train", "digits"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=home)
+    assert done.returncode == 1
+    assert "pip install 'npconv[nn]'" in done.stderr
+    assert "Traceback" not in done.stderr

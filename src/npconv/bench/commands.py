@@ -29,7 +29,7 @@ from .options import (
     tables,
     told,
 )
-from .pooling_command import pooling
+from .pooling_command import pooling, training
 from .regret_text import text as regret_text
 from .report import check_marked, rewrite_marked
 from .signal_commands import signals
@@ -39,6 +39,7 @@ app.command()(layers)
 app.command()(goals)
 app.command()(show)
 app.command()(pooling)
+app.command()(training)
 app.command()(signals)
 MARKER = "bench:images"
 _WISDOM = "NPCONV_WISDOM"

@@ -18,7 +18,14 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from .peers import CONTENDERS, GOAL_CONTENDERS, POOL_CONTENDERS, YARDSTICKS
+from .peers import (
+    CONTENDERS,
+    GOAL_CONTENDERS,
+    POOL_CONTENDERS,
+    TRAIN_CONTENDERS,
+    TRAIN_REFERENCE,
+    YARDSTICKS,
+)
 from .runner import stopwatch
 
 WARM_SECONDS = 0.05
@@ -28,7 +35,8 @@ ENOUGH_SECONDS = 5.0  # a call that takes longer is not repeated to be ready
 
 def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests about the contender `name` until the parent closes the pipe."""
-    contender = {**CONTENDERS, **GOAL_CONTENDERS, **POOL_CONTENDERS, **YARDSTICKS}[name]
+    known = CONTENDERS, GOAL_CONTENDERS, POOL_CONTENDERS, TRAIN_CONTENDERS, YARDSTICKS
+    contender = {k: v for table in (*known, TRAIN_REFERENCE) for k, v in table.items()}[name]
     sampler: Callable[[], float] | None = None
     while True:
         try:

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from npconv import ProblemError, UnsupportedError, __version__
 from npconv.bench import app as bench_app
+from npconv.cli import learning
 from npconv.cli.photos import filter_photos, list_kernels, make_gallery
 from npconv.cli.plans import show_info, show_plan
 from npconv.cli.warmup import warm_up
@@ -44,6 +45,10 @@ app.command("plan")(show_plan)
 app.command("info")(show_info)
 app.command("warmup")(warm_up)
 app.command("wisdom")(show_wisdom)
+for _command in (
+    learning.train, learning.evaluate, learning.predict, learning.look, learning.summary,
+):  # fmt: skip
+    app.command(_command.__name__)(_command)
 app.add_typer(bench_app, name="bench")
 
 

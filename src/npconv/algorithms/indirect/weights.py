@@ -42,7 +42,7 @@ def weight_grad_cost(problem: ConvProblem) -> Cost:
         whole = problem.batch * problem.pixels * problem.groups * outputs * problem.itemsize
     sums = problem.groups * cut.sums * problem.terms * outputs * problem.itemsize
     filled = outputs / max(problem.group_outputs, 1)
-    moved = 2 * (held + turned + grads + whole) + 4 * sums
+    moved = 2 * (held + turned + grads + whole) + sums
     steps = places.waiting(problem) + 40
     records = 4096 + 8 * problem.taps
     workspace = held + records + max(turned, grads + whole + sums + cut.each)

@@ -19,6 +19,7 @@ from . import (
     scipy,
     skimage,
     torch,
+    training,
 )
 from .contender import Call, Contender
 
@@ -28,6 +29,7 @@ __all__ = [
     "LAYER_CONTENDERS",
     "OWN",
     "POOL_CONTENDERS",
+    "TRAIN_CONTENDERS",
     "YARDSTICKS",
     "Call",
     "Contender",
@@ -66,6 +68,10 @@ GOAL_CONTENDERS: dict[str, Contender] = {**LAYER_CONTENDERS, **own.GOALS}
 
 # What `npconv bench pooling` measures.
 POOL_CONTENDERS: dict[str, Contender] = {**pooling.POOL, **torch.POOL}
+
+# What `npconv bench training` measures, and what its losses are held against.
+TRAIN_CONTENDERS: dict[str, Contender] = {**training.TRAINING, **torch.TRAINING}
+TRAIN_REFERENCE = training.REFERENCE
 
 # What layers are held against, the float64 result and the machine's peak; and the compiler.
 YARDSTICKS = own.YARDSTICKS

@@ -12,6 +12,7 @@ from npconv.bench.arrays import Job, layer_arrays, operands, padding_of
 from .contender import Call, Contender
 from .eligible import not_1d
 from .pooling import PoolCase, first, planes_only, pool_arrays
+from .training import TrainCase, torch_step
 
 
 def layer(job: Job, last: bool) -> Call:
@@ -76,6 +77,13 @@ def pool(case: PoolCase, last: bool) -> Call:
     return calls[case.operation]
 
 
+def train(case: TrainCase, last: bool) -> Call:
+    """Prepare a training step, its images and weights in the channels_last format or not."""
+    import torch
+
+    return torch_step(torch, case, last)
+
+
 LAYER = {
     "torch NCHW": Contender("layer", "torch", partial(layer, last=False)),
     "torch NHWC": Contender("layer", "torch", partial(layer, last=True), not_1d),
@@ -84,5 +92,9 @@ POOL = {
     f"torch pooling {order}": Contender(
         "pool", "torch", partial(pool, last=last), partial(planes_only, last=last), first
     )
+    for order, last in (("NCHW", False), ("NHWC", True))
+}
+TRAINING = {
+    f"torch training {order}": Contender("training", "torch", partial(train, last=last))
     for order, last in (("NCHW", False), ("NHWC", True))
 }
