@@ -82,4 +82,4 @@ def test_an_algorithm_that_would_take_too_long_says_so(
 
 
 def test_digits_are_read(demo: ModuleType, tmp_path: Path) -> None:
-    assert demo.learn(tmp_path / "digits.safetensors") > 0.98
+    assert demo.learn(tmp_path / "digits.safetensors") > 0.97

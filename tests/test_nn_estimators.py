@@ -50,7 +50,7 @@ def test_mnist_sized_idx_files_are_learnt(tmp_path: Path) -> None:
     train, test = nn.load_data(tmp_path)
     assert train.shape == (1, 28, 28)
     model = nn.models.lenet5(rng=0)
-    nn.fit(model, train, 4, optimizer=nn.Adam(model, 3e-3), seed=0, progress=False)
+    nn.fit(model, train, 8, optimizer=nn.Adam(model, 3e-3), seed=0, progress=False)
     assert nn.evaluate(model, test)["accuracy"] > 0.9
 
 
