@@ -11,11 +11,11 @@ LINE = 64  # bytes of a cache line
 
 
 def shown(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return what has the strides of a new array, and no memory to read."""
+    """Return what has the strides of a new array, and no memory: to read it may be a fault."""
     steps = [dtype.itemsize]
     for n in shape[:0:-1]:
         steps.append(steps[-1] * n)
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, steps[::-1])
+    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, steps[::-1], writeable=False)
 
 
 def address(array: np.ndarray) -> int:

@@ -104,9 +104,10 @@ def _bind_dense(
         problem, grad_out, read, out = _exchanged(problem, grad_out, read, out)
     cut = _cut(problem, places.block(problem), places.rows(problem), _limits())
     shape = 1, cut.sums, problem.terms, cut.blocks * cut.block
-    grads = grad_out if cut.gathers else _whole_blocks(problem, grad_out, shape[-1])
-    if not np.may_share_memory(grads, grad_out):
+    if not (cut.gathers or _fills_blocks(problem, grad_out, shape[-1])):
         return None
+    # What is here may have no memory to read: nothing but views of it are made.
+    grads = grad_out if cut.gathers else _whole_blocks(problem, grad_out, shape[-1])
     find = _work if problem.taps <= _KEPT else _work.__wrapped__
     accumulate, add = find(problem, cut, read.strides, grads.strides)
     like, whole = shown(shape, problem.compute_dtype), _is_whole(cut, shape, out)
@@ -271,10 +272,16 @@ def _work(
     return made, Template(kernels.add_up[letter], words(total), cut.adds)
 
 
+def _fills_blocks(problem: ConvProblem, grad_out: np.ndarray, outputs: int) -> bool:
+    """Return whether pixels have so many outputs, one after the other."""
+    alone = problem.groups == 1 and grad_out.shape[-1] == outputs
+    return alone and grad_out.flags.c_contiguous
+
+
 def _whole_blocks(problem: ConvProblem, grad_out: np.ndarray, outputs: int) -> np.ndarray:
     """Return grad_out (groups, lines, width, outputs), zeros after the last output of a pixel."""
     shape = (problem.groups, -1, problem.out_size[-1], outputs)
-    if problem.groups == 1 and grad_out.shape[-1] == outputs and grad_out.flags.c_contiguous:
+    if _fills_blocks(problem, grad_out, outputs):
         return grad_out.reshape(shape)
     pixels = grad_out.shape[:-1]
     whole = np.zeros((problem.groups, *pixels, outputs), problem.compute_dtype)
