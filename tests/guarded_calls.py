@@ -51,6 +51,13 @@ KNOWN = (
          "groups": 1, "padding_mode": "wrap"},
         "float16", ("last", "last", "last", "first"), "strict", None, False, 342015844,
     ), 1024),
+    # what stood for grad_out, without memory of its own, was read to be laid into blocks
+    (random_calls.Drawn(
+        (1, 4, 33), (48, 4, 4),
+        {"stride": (1,), "padding": ((0, 0),), "dilation": (3,), "groups": 1,
+         "padding_mode": "zeros"},
+        "float32", ("last", "last", "first", "strided"), "fast", None, False, 304256871,
+    ), 128),
 )  # fmt: skip
 
 # Outputs that fill vectors, or some bytes less, where whole tiles may be streamed.
