@@ -14,6 +14,7 @@ from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.algorithms.winograd.layer import layer, tables_nbytes
 from npconv.algorithms.winograd.places import waiting, where
 from npconv.memory import LINE, address
+from npconv.packing import ready
 from npconv.problem import ConvProblem
 from npconv.templates import Template, bits
 from npconv.threads import forget_when_changed
@@ -70,7 +71,7 @@ def cost(problem: ConvProblem) -> Cost:
 def pack_weight(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
     """Return the weight transformed: (groups, blocks, planes, taps, channels, block), as bytes."""
     work = tiling.cut(problem)
-    weight = _as_computed(problem, weight)
+    weight = ready(problem, weight)
     packed = spare.room(problem.groups * work.weight_nbytes)
     call = 0, 0, packed.ctypes.data, 0, 0, *NO_LIMITS
     packing(problem, work).run(*call, weight.ctypes.data, *lies(problem, weight))
@@ -87,7 +88,7 @@ def forward(
     """Write out, and return whether every sum was finite before its ending."""
     if not tiling.cut(problem, fresh=True).whole or relayout.splits(problem, x, out):
         return forward_packed(problem, x, pack_weight(problem, weight), out, ending)
-    weight = _as_computed(problem, weight)
+    weight = ready(problem, weight)
     kept, lying = True, (address(weight), *lies(problem, weight))
     for piece, source, goal in relayout.pieces(problem, x, out):  # one
         steps = _steps(piece, problem, source, goal, fresh=True)
@@ -272,12 +273,6 @@ def packing(problem: ConvProblem, work: Work) -> Template:
     room = room._replace(transform=0, nbytes=room.nbytes - room.transform)
     entry = kernels.pack[problem.compute_dtype.char]
     return _template(entry, problem, work, (nowhere, nowhere), grid, room)
-
-
-def _as_computed(problem: ConvProblem, weight: np.ndarray) -> np.ndarray:
-    """Return a weight in the compute dtype, and aligned."""
-    weight = weight.astype(problem.compute_dtype, copy=False)
-    return weight if weight.flags.aligned else weight.copy()
 
 
 def lies(problem: ConvProblem, weight: np.ndarray) -> tuple[int, ...]:
