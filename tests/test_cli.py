@@ -148,6 +148,14 @@ def test_info_gives_the_pip_line_of_a_missing_extra(monkeypatch: pytest.MonkeyPa
     assert 'pip install "npconv[plots]"' in run("info").output
 
 
+def test_info_says_which_package_of_an_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"safetensors", "matplotlib", "torch", "autograd"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True if name in there else None)
+    words = " ".join(run("info").output.split())
+    assert 'safetensors present, scikit-learn missing: pip install "npconv[nn]"' in words
+    assert "matplotlib present extra nn" in words
+
+
 def test_python_dash_m_and_the_script_say_the_same() -> None:
     result = run_process("--version")
     assert (result.returncode, result.stdout) == (0, f"npconv {npconv.__version__}\n".encode())

@@ -1,6 +1,7 @@
 """`npconv train` and what comes after it, on a few small images."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,7 +51,16 @@ def test_the_file_says_all_that_a_picture_needs(folder):
     recognizer = nn.Recognizer.load(folder[0] / "m.safetensors")
     assert recognizer.classes == ("above", "below")
     assert recognizer.shape == (1, 24, 24)
+    picture = np.zeros((1, 1, 24, 24), np.uint8)
+    np.testing.assert_allclose(recognizer.probabilities(picture).sum(), 1, rtol=1e-6)
     assert type(nn.load(folder[0] / "m.safetensors")).__name__ == "Sequential"
+
+
+def test_a_recognizer_reads_its_file_once(folder, monkeypatch):
+    read, whole = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or whole(path))
+    nn.Recognizer.load(folder[0] / "m.safetensors")
+    assert read == [folder[0] / "m.safetensors"]
 
 
 def test_evaluate(folder, tmp_path):

@@ -88,6 +88,14 @@ def test_random_state_fixes_every_bit(kind: Any) -> None:
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(first)).predict(X), first.predict(X))
 
 
+def test_the_model_goes_to_a_file_and_back(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    net = nn.ConvNetClassifier(**QUICK).fit(X, Y)
+    nn.save(net.model_, tmp_path / "m.safetensors")
+    x = X[:3, None]
+    np.testing.assert_array_equal(nn.load(tmp_path / "m.safetensors")(x), net.model_(x))
+
+
 def test_probabilities_and_labels() -> None:
     net = nn.ConvNetClassifier(epochs=12, batch_size=16, random_state=0).fit(X, Y)
     share = net.predict_proba(X)
@@ -181,7 +189,12 @@ def test_validation_and_early_stopping() -> None:
         ({"image_shape": 48}, X, Y, r"cannot be \(48,\)(.|\n)*\(height, width\) or"),
         ({"image_shape": (-6, -8)}, X, Y, r"cannot be \(-6, -8\)"),
         ({"image_shape": (8, 6)}, X, Y, r"X has images \(6, 8\), image_shape is \(8, 6\)"),
-        ({"model": "lenet6"}, X, Y, r"there is no model 'lenet6'; did you mean 'lenet5'"),
+        (
+            {"model": "lenet6"},
+            X,
+            Y,
+            r"ConvNetClassifier: there is no model 'lenet6'; did you mean 'lenet5'(.|\n)*alexnet",
+        ),
         ({"model": "lenet"}, X[:, 0], Y, r"X has flat rows, lenet takes images(.|\n)*image_shape="),
         ({"model": 3}, X, Y, r"model is 3(.|\n)*a name, a Layer, None"),
         ({"model": net_of(3, (6, 8))}, X, Y, r"the model gives \(3,\) for an image, y wants \(2,"),

@@ -9,20 +9,32 @@ import pytest
 
 from nn_layers import channels_last, spread
 from npconv import nn
-from npconv.nn import channels, lying
+from npconv.channelwise import channels, compiled, elements, plain
+from npconv.nn import lying
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-@pytest.fixture(params=("small blocks", "as they are"))
+@pytest.fixture(params=("small blocks", "small items", "as they are"))
 def blocks(request, monkeypatch):
-    """Blocks so small that small arrays have several, with seams between."""
-    if request.param == "small blocks":
-        monkeypatch.setattr(channels, "_BLOCK", 24)
+    """Blocks so small that small arrays have several, with seams between; in NumPy, or compiled."""
+    caches = (channels._form, compiled._layer, compiled._flat)
+    if request.param != "as they are":
+        for cache in caches:
+            cache.cache_clear()
         monkeypatch.setattr(channels, "_LANES", 6)
         monkeypatch.setattr(lying, "BLOCK", 7)
+    if request.param == "small blocks":
+        monkeypatch.setattr(plain, "_BLOCK", 24)
+        monkeypatch.setattr(elements, "_BLOCK", 7)
+    elif request.param == "small items":
+        monkeypatch.setattr(compiled, "_LITTLE", 1)
+        monkeypatch.setattr(compiled, "_ITEM", 5)
+    yield
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_convolution_of_the_worked_example():

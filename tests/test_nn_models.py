@@ -24,6 +24,7 @@ COUNTS = {
     "resnet50": 25_557_032,
     "cifar_resnet": 272_474,
     "mobilenet_v2": 3_504_872,
+    "small_net": 113_706,
 }
 # Shapes as torchvision's state_dict has them.
 SHAPES = {
@@ -137,6 +138,28 @@ def test_lenet_of_the_smallest_images_learns_ten_pictures_by_heart():
     np.testing.assert_array_equal(model(x).argmax(1), labels)
 
 
+@pytest.mark.parametrize("size", [1, 3, 4, (9,), (1,), (28, 9), (16, 16)])
+def test_the_small_net_takes_images_of_its_size_and_comes_back_from_a_file(size, tmp_path):
+    shape = (size, size) if isinstance(size, int) else size
+    model = nn.models.build("small", num_classes=3, in_channels=2, image_size=size, rng=1)
+    x = np.random.default_rng(0).standard_normal((2, 2, *shape)).astype(np.float32)
+    nn.save(model, tmp_path / "m")
+    y = nn.load(tmp_path / "m")(x)
+    assert y.shape == (2, 3)
+    np.testing.assert_array_equal(y, model(x))
+
+
+def test_the_small_net_in_float64():
+    state = nn.models.small_net(image_size=(5,), dtype="float64").state_dict()
+    assert {a.dtype for key, a in state.items() if "tracked" not in key} == {np.dtype("f8")}
+
+
+@pytest.mark.parametrize("size", [0, (4, -4), (), (1, 2, 3), "big", 7.5, None])
+def test_sizes_that_the_small_net_refuses(size):
+    with pytest.raises(ProblemError, match=r"small_net: image_size is(.|\n)*or \(length,\)"):
+        nn.models.small_net(image_size=size)
+
+
 def test_depths_of_the_small_resnet():
     assert nn.models.cifar_resnet(depth=32).parameter_count == 466_906
     for depth in (18, 2, 20.0, "20", True):
@@ -189,6 +212,10 @@ HOSTILE = {
     "too large": ("lenet5", '{"image_size": 1000000}', "holds fewer numbers"),
     "too deep": ("cifar_resnet", '{"depth": 6000000002}', "holds fewer numbers"),
     "another model": ("cifar_resnet", '{"depth": 8}', "names are missing|holds fewer"),
+    "a small net of words": ("small_net", '{"image_size": "big"}', "image_size is .big"),
+    "a small net too large": ("small_net", '{"image_size": [1e9, 3]}', "image_size is"),
+    "a vast small net": ("small_net", '{"image_size": [4000000000, 3]}', "holds fewer numbers"),
+    "a small net turned inside out": ("small_net", '{"image_size": [-8, -8]}', "image_size is"),
     "fewer classes": ("lenet5", '{"num_classes": 9}', "classifier.4.weight is"),
 }
 

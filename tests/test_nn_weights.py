@@ -248,6 +248,16 @@ def test_files_keep_their_place_and_mode(tmp_path):
     assert nn.load_arrays(tmp_path / "m")[0]["w"].sum() == 0
 
 
+def test_what_a_killed_process_left_is_cleared_away_an_hour_later(tmp_path):
+    names = ".m[1].0123abcd.tmp", ".m[1].00000000.tmp", ".m1.0123abcd.tmp", ".m[1].notes.tmp"
+    for name, minutes in zip(names, (61, 59, 61, 61), strict=True):
+        (tmp_path / name).write_bytes(b"part")
+        then = (tmp_path / name).stat().st_mtime - 60 * minutes
+        os.utime(tmp_path / name, (then, then))
+    nn.save_arrays(tmp_path / "m[1]", {"w": np.ones(3)})
+    assert {path.name for path in tmp_path.iterdir()} == {"m[1]", *names[1:]}
+
+
 def test_what_cannot_be_written(tmp_path):
     for array in (np.array(["a"]), np.ones(2, "c16"), np.ones(2, np.longdouble), np.array([None])):
         with pytest.raises(ProblemError, match="save: w is .*safetensors has no name"):

@@ -10,9 +10,9 @@ marked as memory that the system may take (MADV_FREE, 0.1 ms for 100 MB where it
 long as it has not, the next array is written without a fault.
 
 What that adds to the memory a process holds is bounded twice.  Blocks in use and blocks that wait
-are together no more than what was asked for at once before: the most that results and scratch of
-this size ever hold is what it would be without this room, but for what it takes to fill the last
-huge page of each.  And no more than `_MOST` waits.  That much may be seen in a process's resident
+are together no more than what was asked for at once before, and a quarter: sizes that alternate, as
+those of a training step do, would otherwise have blocks dropped and mapped anew.  And no more than
+`_MOST` waits.  That much may be seen in a process's resident
 size between calls; where memory is short the system takes it before anything else of the process.
 """
 
@@ -37,6 +37,7 @@ _HUGE = 2 << 20  # bytes of a huge page: whole ones are placed at its multiples
 _HUGE_FROM = 4 << 20  # bytes: where NumPy, too, begins to ask for huge pages
 _HOT = min(32 << 20, physical_memory() // 64)  # bytes that wait as they are
 _MOST = min(512 << 20, physical_memory() // 16)  # bytes that wait
+_BEYOND = 4  # a share of what was in use at once, that may wait beyond it
 _FIT = 2  # a block's bytes to those asked for, at most
 # Only Linux has been measured; elsewhere malloc may well keep such blocks by itself.
 _KEEPS = sys.platform == "linux" and hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MADV_HUGEPAGE")
@@ -91,8 +92,9 @@ def release_memory() -> int:
     Notes
     -----
     Results that are still referred to stay as they are.  There is seldom a need to call it: what
-    waits is 512 MiB at most, or a sixteenth of all memory where that is less; it is never more than
-    was in use at once before; and the system takes all but 32 MiB by itself where memory is short.
+    waits is 512 MiB at most, or a sixteenth of all memory where that is less; with what is in use
+    it is never more than was in use at once before, and a quarter of that; and the system takes
+    all but 32 MiB by itself where memory is short.
     Linux only: elsewhere nothing is kept.
 
     Examples
@@ -168,8 +170,9 @@ def _new(size: int) -> _Block | None:
     """Return a new block, for which others made way."""
     asked, held = _in_use()
     most = max(_Most.nbytes, asked + size)
-    _drop_to(max(most - held - size, 0))
-    if held + size > most:
+    bound = most + most // _BEYOND
+    _drop_to(max(bound - held - size, 0))
+    if held + size > bound:
         _trim()
     try:
         mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -232,4 +232,8 @@ class Small(Shortcut):
 
 
 def _plain(settings: tuple[Any, ...]) -> bool:
-    return all(type(s) in _PLAIN or (type(s) is tuple and _plain(s)) for s in settings)
+    for one in settings:  # a loop: `all` takes twice as long
+        kind = type(one)
+        if kind not in _PLAIN and not (kind is tuple and _plain(one)):
+            return False
+    return True

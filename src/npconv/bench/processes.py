@@ -68,6 +68,11 @@ class Worker:
         seconds, busy = self._ask(("sample",))
         return seconds, busy
 
+    def memory(self, tiny: dict[str, Any], arguments: dict[str, Any]) -> float:
+        """Give the bytes that the contender's calls hold at their peak beyond a tiny one's."""
+        (nbytes,) = self._ask(("memory", tiny, arguments))
+        return float(nbytes)
+
     def _ask(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None

@@ -2,9 +2,10 @@
 
 Requests and replies are pickles. `("prepare", arguments)` builds the call, runs it twice (once if
 it takes long or is not to be timed) and answers `(quicker_seconds, result)`; `("sample",)` times it
-and answers `(seconds, cpus_busy)`. Before a sample the threads of the contender before are given
-time to stop spinning, and a quick call is made once untimed, as the others' turns have emptied the
-caches.
+and answers `(seconds, cpus_busy)`; `("memory", tiny, arguments)` makes calls anew and answers
+`(nbytes,)`, what they hold at their peak beyond a tiny one. Before a sample the threads of the
+contender before are given time to stop spinning, and a quick call is made once untimed, as the
+others' turns have emptied the caches.
 An error ends the process; its last line of standard error tells the parent why.
 """
 
@@ -26,6 +27,7 @@ from .peers import (
     TRAIN_REFERENCE,
     YARDSTICKS,
 )
+from .resident import peak_beyond
 from .runner import stopwatch
 
 WARM_SECONDS = 0.05
@@ -55,6 +57,8 @@ def serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
                 seconds_each = min(seconds_each, time.perf_counter() - start)
             sampler = stopwatch(call, seconds_each)
             reply = (seconds_each, contender.array(result))
+        elif request[0] == "memory":
+            reply = (peak_beyond(contender.prepare, *request[1:]),)
         elif sampler is None:
             raise RuntimeError(f"{name} was asked for a sample before it was prepared")
         else:

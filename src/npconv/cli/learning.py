@@ -176,9 +176,9 @@ def summary(
             own = (1, 3, 224, 224)
     else:
         network = nn.models.build(model)
-        own = {"lenet5": (1, 1, 28, 28), "cifar_resnet": (1, 3, 32, 32)}.get(
-            network.recipe[0], (1, 3, 224, 224)
-        )
+        own = {
+            "lenet5": (1, 1, 28, 28), "small_net": (1, 1, 28, 28), "cifar_resnet": (1, 3, 32, 32),
+        }.get(network.recipe[0], (1, 3, 224, 224))  # fmt: skip
     typer.echo(str(nn.summary(network, own if shape is None else _parsed(shape))))
 
 

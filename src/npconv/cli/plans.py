@@ -17,7 +17,12 @@ import npconv
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _WORDS = ("valid", "same", "same_lower", "full")
-_EXTRAS = {"plots": "matplotlib", "autograd": "autograd", "torch": "torch"}
+_EXTRAS = {  # what each brings, by the names that Python imports
+    "plots": {"matplotlib": "matplotlib"},
+    "nn": {"safetensors": "safetensors", "scikit-learn": "sklearn"},
+    "autograd": {"autograd": "autograd"},
+    "torch": {"torch": "torch"},
+}
 # Small problems that between them meet every limit an algorithm may have.
 _PROBES: dict[str, dict[str, Any]] = {
     "an image": {"dtype": "float32"},
@@ -192,10 +197,11 @@ def _facts() -> list[tuple[str, str]]:
         ("memory", _memory()),
         ("BLAS", f"{blas.get('name', 'unknown')} {blas.get('version', '')}, {_blas_threads()}"),
     ]
-    for extra, package in _EXTRAS.items():
-        present = importlib.util.find_spec(package) is not None
-        advice = "present" if present else f'missing: pip install "npconv[{extra}]"'
-        facts.append((f"extra {extra}", f"{package} {advice}"))
+    for extra, packages in _EXTRAS.items():
+        found = {name: importlib.util.find_spec(module) for name, module in packages.items()}
+        words = [f"{name} {'present' if spec else 'missing'}" for name, spec in found.items()]
+        advice = "" if all(found.values()) else f': pip install "npconv[{extra}]"'
+        facts.append((f"extra {extra}", ", ".join(words) + advice))
     return facts
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
 
 from npconv import ProblemError
+from npconv.channelwise import Limits, clamp
 from npconv.nn.arguments import real
 from npconv.nn.layer import Backprop, Layer, Training
-from npconv.nn.lying import BLOCK, each
+from npconv.nn.lying import BLOCK, each, gapless, let_through
 
 
 class Elementwise(Layer):
@@ -44,7 +46,7 @@ class Elementwise(Layer):
         return "inplace=True" if self.inplace else ""
 
 
-class ReLU(Elementwise):
+class ReLU(Layer):
     """``max(x, 0)``.
 
     Parameters
@@ -64,29 +66,34 @@ class ReLU(Elementwise):
     array([[0., 2.]])
     """
 
+    limits = Limits(0, math.inf)
+
     def __init__(self, inplace: bool = False) -> None:
         self.inplace = bool(inplace)
 
-    def fill(self, out: np.ndarray, x: np.ndarray) -> None:
-        """Write max(x, 0) to out."""
-        np.maximum(x, _all(0, x), out=out)
+    def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
+        """Return x between the limits."""
+        limits = self.limits
 
-    def fill_grad(self, out: np.ndarray, kept: np.ndarray, grad: np.ndarray) -> None:
-        """Write grad to out where the result is positive, else 0."""
-        np.multiply(grad, kept > 0, out=out)
+        def clamped(seen: np.ndarray) -> np.ndarray:
+            return clamp(seen, limits, seen if self.inplace and seen.flags.writeable else None)
+
+        y = gapless(clamped, x)
+
+        def backprop(grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
+            return let_through(grad, y, limits) if wanted else None
+
+        return y, backprop
+
+    def extra_repr(self) -> str:
+        """Return the arguments as PyTorch writes them."""
+        return "inplace=True" if self.inplace else ""
 
 
 class ReLU6(ReLU):
     """``min(max(x, 0), 6)``; see `ReLU`."""
 
-    def fill(self, out: np.ndarray, x: np.ndarray) -> None:
-        """Write min(max(x, 0), 6) to out."""
-        super().fill(out, x)
-        np.minimum(out, _all(6, x), out=out)
-
-    def fill_grad(self, out: np.ndarray, kept: np.ndarray, grad: np.ndarray) -> None:
-        """Write grad to out where the result is between 0 and 6, else 0."""
-        np.multiply(grad, (kept > 0) & (kept < 6), out=out)
+    limits = Limits(0, 6)
 
 
 class LeakyReLU(Elementwise):

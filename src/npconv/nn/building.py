@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -44,8 +43,10 @@ def build_model(
                 fix="image_shape=(height, width)",
                 where=where,
             )
-        build = models.MODELS.get(models._SHORT.get(given, given))
-        build = build or functools.partial(models.build, given)  # which says what is wrong
+        try:
+            build = models.find(given)
+        except ProblemError as error:
+            raise error.at(where, error.facts) from None
     if not callable(build):
         raise ProblemError(
             f"model is {given!r}.",

@@ -10,10 +10,12 @@ from numpy.typing import DTypeLike
 
 import npconv
 from npconv import ProblemError
+from npconv.channelwise import OPEN, Limits, channel_sums
 from npconv.nn.arguments import Seed, check_x, divides, per_axis, uniform, whole
-from npconv.nn.channels import channel_sums
 from npconv.nn.layer import Backprop, Layer, Training
+from npconv.nn.lying import let_through
 
+_ACTIVATIONS = {OPEN: None, Limits(0, math.inf): "relu", Limits(0, 6): "relu6"}
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
@@ -83,6 +85,8 @@ class _Convolution(Layer):
 
 
 class _Conv(_Convolution):
+    clamps = True
+
     def __init__(
         self,
         in_channels: int,
@@ -128,6 +132,12 @@ class _Conv(_Convolution):
 
     def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
         """Return the convolution of x."""
+        return self.clamped(x, training, OPEN)
+
+    def clamped(
+        self, x: np.ndarray, training: Training, limits: Limits
+    ) -> tuple[np.ndarray, Backprop]:
+        """Return it between limits."""
         weight, bias = self._numbers(x)
         geometry: dict[str, Any] = {
             "stride": self.stride, "padding": self.padding, "dilation": self.dilation,
@@ -136,10 +146,15 @@ class _Conv(_Convolution):
         }  # fmt: skip
 
         def backprop(grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
+            if limits != OPEN:
+                grad = let_through(grad, y, limits)
             self._learn(grad, npconv.conv_weight_grad(grad, x, weight, **geometry))
             return npconv.conv_input_grad(grad, weight, x, **geometry) if wanted else None
 
-        return npconv.conv(x, weight, bias, algorithm=self.algorithm, **geometry), backprop
+        y = npconv.conv(
+            x, weight, bias, algorithm=self.algorithm, activation=_ACTIVATIONS[limits], **geometry
+        )
+        return y, backprop
 
 
 class _ConvTranspose(_Convolution):

@@ -19,6 +19,7 @@ from npconv.nn.data.arrays import Augment
 from npconv.nn.evaluation import predict
 from npconv.nn.layer import Layer
 from npconv.nn.losses import Loss, MSELoss
+from npconv.nn.models import small_net
 from npconv.nn.schedules import CosineAnnealingLR
 from npconv.nn.scikit import (
     BaseEstimator,
@@ -30,7 +31,6 @@ from npconv.nn.scikit import (
     column_or_1d,
     validate_data,
 )
-from npconv.nn.small import small_net
 from npconv.nn.training import fit
 
 _BATCH = 256  # images at once in prediction

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from npconv import ProblemError
-from npconv.nn.layer import Backprop, Layer, Training
+from npconv.channelwise import Limits
+from npconv.nn.layer import Backprop, Layer, Training, numbers
 
 
 class _Several(Layer):
@@ -55,24 +56,46 @@ class Sequential(_Several):
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return the result as in use; what a layer has computed goes when the next one has."""
-        for layer in self:
-            x = layer(x)
+        for layer, limits in self._steps():
+            x = layer(x) if limits is None else layer.clamped(numbers(x, layer), False, limits)[0]
         return np.asarray(x)
+
+    def _steps(self) -> Iterator[tuple[Layer, Limits | None]]:
+        """Yield the layers, and the limits of a layer behind one that clamps for it.
+
+        A layer whose `forward` is the object's own is called by that.
+        """
+        layers = list(self)
+        at = 0
+        while at < len(layers):
+            layer, after = layers[at], layers[at + 1] if at + 1 < len(layers) else None
+            limits = None
+            if (
+                layer.clamps
+                and after is not None
+                and "forward" not in {**vars(layer), **vars(after)}
+            ):
+                limits = after.limits
+            at += 1 if limits is None else 2
+            yield layer, limits
 
     def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
         """Return the last layer's result and the way back through all."""
         steps = []
-        learns = False  # whether a layer before this one has parameters
-        for layer in self:
-            x, step = layer.forward(x, training)
-            steps.append((step, learns))
-            learns = learns or bool(layer.parameters())
+        for layer, limits in self._steps():
+            if limits is None:
+                x, step = layer.forward(x, training)
+            else:
+                x, step = layer.clamped(x, training, limits)
+            steps.append((step, layer))
 
         def backprop(grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
-            for step, learns in reversed(steps):
+            learns = (at for at, (_, layer) in enumerate(steps) if layer.parameters())
+            first = -1 if wanted else next(learns, len(steps))  # the last whose x nobody reads
+            for at in range(len(steps) - 1, -1, -1):
                 if grad is None:
                     break
-                grad = step(grad, wanted or learns)
+                grad = steps[at][0](grad, at > first)
             return grad
 
         return x, backprop

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from npconv import ProblemError
+from npconv.channelwise import Limits
 
 # backprop(grad_y, wanted=True): `wanted` is False where nobody reads the gradient of x, which may
 # then be None.
@@ -68,6 +69,8 @@ class Layer:
     """
 
     recipe: tuple[str, dict[str, Any]] | None = None  # a model's name and arguments in nn.models
+    limits: Limits | None = None  # of a layer that does nothing but clamp its x
+    clamps = False  # whether there is `clamped`, which is `forward` and such a layer after it
 
     def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
         """Return the result and its `backprop`.
@@ -89,9 +92,15 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
+    def clamped(
+        self, x: np.ndarray, training: Training, limits: Limits
+    ) -> tuple[np.ndarray, Backprop]:
+        """Return what `forward` does, between limits, and its `backprop`."""
+        raise NotImplementedError(f"{type(self).__name__} has no clamped")
+
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return the result as in use: nothing random, and nothing held for the way back."""
-        return self.forward(_numbers(x, type(self).__name__), False)[0]
+        return self.forward(numbers(x, self), False)[0]
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield the layers within and their names; "" for one whose parts count as its own."""
@@ -106,12 +115,9 @@ class Layer:
             yield from child.modules(_joined(prefix, name))
 
     def _named(self, kind: type[Buffer]) -> Iterator[tuple[str, Any]]:
-        seen = set()
-        for prefix, layer in self.modules():
-            for name, value in vars(layer).items():
-                if isinstance(value, kind) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield _joined(prefix, name), value
+        found: dict[int, tuple[str, Any]] = {}
+        _collect(self, kind, "", found)
+        yield from found.values()
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield the parameters with their names, each once."""
@@ -184,13 +190,24 @@ class Layer:
         return f"{type(self).__name__}(\n  {body}\n)"
 
 
+def _collect(
+    layer: Layer, kind: type[Buffer], prefix: str, found: dict[int, tuple[str, Any]]
+) -> None:
+    """Add what a layer and those within have of a kind, by id, with names."""
+    for name, value in vars(layer).items():
+        if isinstance(value, kind):
+            found.setdefault(id(value), (_joined(prefix, name), value))
+    for name, child in layer.children():
+        _collect(child, kind, _joined(prefix, name), found)
+
+
 def _joined(prefix: str, name: str) -> str:
-    return ".".join(part for part in (prefix, name) if part)
+    return f"{prefix}.{name}" if prefix and name else prefix or name
 
 
-def _numbers(x: ArrayLike, name: str) -> np.ndarray:
+def numbers(x: ArrayLike, layer: Layer) -> np.ndarray:
     """Return real numbers as an array of floats."""
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
-        raise ProblemError(f"x is {array.dtype}, not real numbers.", where=name)
+        raise ProblemError(f"x is {array.dtype}, not real numbers.", where=type(layer).__name__)
     return array if array.dtype.kind == "f" else array.astype(np.float32)

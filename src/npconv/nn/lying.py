@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from npconv.channelwise import Limits, pass_between
+
 BLOCK = 1 << 15  # elements that a few passes find in a core's cache
 
 
@@ -51,13 +53,26 @@ def each(fill: Callable[..., None], *arrays: np.ndarray, inplace: bool = False) 
 
     inplace: whether the first array is written over, where it lies without gaps.
     """
+
+    def blocks(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        made = first if inplace and first.flags.writeable else np.empty_like(first)
+        rows = [array.reshape(-1) for array in (made, first, *others)]
+        for begin in range(0, first.size, BLOCK):
+            fill(*(row[begin : begin + BLOCK] for row in rows))
+        return made
+
+    return gapless(blocks, *arrays)
+
+
+def gapless(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """Return what a function makes of arrays without gaps, as the first array lies."""
     lying = Lying(arrays[0])
-    first, *others = (lying.seen(array) for array in arrays)
-    made = first if inplace and first.flags.writeable else np.empty_like(first)
-    rows = [array.reshape(-1) for array in (made, first, *others)]
-    for begin in range(0, first.size, BLOCK):
-        fill(*(row[begin : begin + BLOCK] for row in rows))
-    return lying.as_x(made)
+    return lying.as_x(function(*map(lying.seen, arrays)))
+
+
+def let_through(grad: np.ndarray, y: np.ndarray, limits: Limits) -> np.ndarray:
+    """Return the way back of clamping: grad where y is between limits, else 0, as y lies."""
+    return gapless(lambda held, given: pass_between(given, held, limits), y, grad)
 
 
 def run_sums(array: np.ndarray, axis: int, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

@@ -9,16 +9,21 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npconv import ProblemError
+from npconv.channelwise import OPEN, Channels, Limits, pass_between
 from npconv.nn.arguments import check_x, divides, filled, float_type, real, whole
-from npconv.nn.channels import Channels
 from npconv.nn.layer import Backprop, Buffer, Layer, Parameter, Training
 
 
 class _Norm(Layer):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``, with weight and bias by channel."""
 
+    clamps = True
     weight: Parameter | None
     bias: Parameter | None
+
+    def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
+        """Return x brought to mean 0 and variance 1."""
+        return self.clamped(x, training, OPEN)
 
     def _begin(self, channels: int, eps: float, affine: bool, dtype: DTypeLike) -> None:
         self.eps, self.affine = real(self, "eps", eps, 0), bool(affine)
@@ -32,6 +37,7 @@ class _Norm(Layer):
         mean: np.ndarray,
         variance: np.ndarray,
         average: Callable[[np.ndarray], np.ndarray] | None,
+        limits: Limits,
     ) -> tuple[np.ndarray, Backprop]:
         """Return the layer's result; mean and variance are (sets, C).
 
@@ -43,12 +49,14 @@ class _Norm(Layer):
         if self.weight is not None and self.bias is not None:
             scale, shift = self.weight.data / deviation, self.bias.data
             dtype = np.result_type(dtype, self.weight.data)
+        y = form.scaled(seen, scale, shift - mean * scale, dtype, limits)
+        held = None if limits == OPEN else form.seen(y)
 
         @np.errstate(all="ignore")
         def backprop(grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
             given = form.seen(grad)
             if self.affine or average is not None:
-                total, product = form.products(given, seen)
+                total, product = form.products(given, seen, held, limits)
                 along = (product - mean * total) / deviation
             if self.weight is not None and self.bias is not None:
                 self.weight.add_grad(along.sum(0).astype(self.weight.data.dtype))
@@ -56,14 +64,16 @@ class _Norm(Layer):
             if not wanted:
                 return None
             if average is None:
+                if held is not None:
+                    given = pass_between(given, held, limits)
                 return form.scaled(given, scale, np.zeros_like(scale), dtype)
             # Moving one x moves the mean and the variance of all, too.
             factor = scale * deviation
             share = -average(factor * along) / np.square(deviation)
             offset = -average(factor * total) / deviation - share * mean
-            return form.mixed(given, scale, seen, share, offset, dtype)
+            return form.mixed(given, scale, seen, share, offset, dtype, held, limits)
 
-        return form.scaled(seen, scale, shift - mean * scale, dtype), backprop
+        return y, backprop
 
 
 class _BatchNorm(_Norm):
@@ -95,16 +105,18 @@ class _BatchNorm(_Norm):
             self.num_batches_tracked = Buffer(np.zeros((), np.int64))
 
     @np.errstate(all="ignore")
-    def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
-        """Return x brought to mean 0 and variance 1: the batch's in training, else the running."""
+    def clamped(
+        self, x: np.ndarray, training: Training, limits: Limits
+    ) -> tuple[np.ndarray, Backprop]:
+        """Return it: by the batch's mean and variance in training, else by the running ones."""
         check_x(self, x, self.spatial, self.num_features)
-        form = Channels(x)
+        form = Channels.of(x)
         seen = form.seen(x)
         if not training and self.running_mean is not None and self.running_var is not None:
             with self._following:
                 mean, variance = self.running_mean.data, self.running_var.data
             wide = (mean[None].astype(np.float64), variance[None].astype(np.float64))
-            return self._normed(seen, form, *wide, None)
+            return self._normed(seen, form, *wide, None, limits)
         count = form.count
         if count < 2:
             raise ProblemError(
@@ -117,7 +129,7 @@ class _BatchNorm(_Norm):
         mean, squares = form.moments(seen)
         if training:
             self._follow(mean[0], squares[0] / (count - 1))
-        return self._normed(seen, form, mean, squares / count, lambda sums: sums / count)
+        return self._normed(seen, form, mean, squares / count, lambda sums: sums / count, limits)
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the running statistics towards a batch's."""
@@ -235,10 +247,12 @@ class GroupNorm(_Norm):
         self._begin(self.num_channels, eps, affine, dtype)
 
     @np.errstate(all="ignore")
-    def forward(self, x: np.ndarray, training: Training = False) -> tuple[np.ndarray, Backprop]:
-        """Return x with each image's groups at mean 0 and variance 1."""
+    def clamped(
+        self, x: np.ndarray, training: Training, limits: Limits
+    ) -> tuple[np.ndarray, Backprop]:
+        """Return it, each image's groups by themselves."""
         check_x(self, x, (0, 1, 2, 3), self.num_channels)
-        form = Channels(x, apart=True)
+        form = Channels.of(x, apart=True)
         seen = form.seen(x)
         each, count = self.num_channels // self.num_groups, max(form.count, 1)
 
@@ -249,7 +263,7 @@ class GroupNorm(_Norm):
         means, squares = form.moments(seen)
         mean = average(count * means)
         variance = average(squares + count * np.square(means - mean))
-        return self._normed(seen, form, mean, variance, average)
+        return self._normed(seen, form, mean, variance, average, limits)
 
     def extra_repr(self) -> str:
         """Return the arguments as PyTorch writes them."""

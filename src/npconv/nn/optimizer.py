@@ -156,6 +156,9 @@ def _stretches(
     data: np.ndarray, grad: np.ndarray, kept: Iterable[np.ndarray]
 ) -> Iterable[list[np.ndarray]]:
     """Cut arrays of one shape into short flat ones, data's and those kept being views."""
+    if data.ndim and data.size <= STRETCH:
+        yield [data, grad, *kept]
+        return
     order = sorted(range(data.ndim), key=lambda axis: -data.strides[axis])
     turned = [array.transpose(order) for array in (data, grad, *kept)]
     # Holes between the numbers, or kept in another order than data: all in one piece.

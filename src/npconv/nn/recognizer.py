@@ -17,7 +17,7 @@ from npconv.nn.data.normal import normalise
 from npconv.nn.evaluation import predict
 from npconv.nn.layer import Layer
 from npconv.nn.shapes import Upsample
-from npconv.nn.weights import load, load_arrays, save
+from npconv.nn.weights import load_arrays, model_of, save
 
 _KEYS = ("classes", "mean", "std", "shape")
 
@@ -98,7 +98,7 @@ class Recognizer:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recognizer:
         """Return what `save` wrote; ProblemError where the file does not say all of it."""
-        about = load_arrays(path)[1]
+        arrays, about = load_arrays(path)
         try:
             classes, mean, std, shape = (json.loads(about.pop(key)) for key in _KEYS)
         except (KeyError, ValueError):
@@ -109,7 +109,7 @@ class Recognizer:
                 "nn.load and nn.load_weights read others",
                 where="Recognizer",
             ) from None
-        return cls(load(path), classes, shape, mean, std, about)
+        return cls(model_of(path, arrays, about), classes, shape, mean, std, about)
 
     def read(self, paths: Iterable[str | os.PathLike[str]]) -> np.ndarray:
         """Return pictures from files as uint8 (N, C, H, W), of the model's size."""

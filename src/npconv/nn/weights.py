@@ -6,12 +6,13 @@ from a stranger; pickles (.pt, .pth) are not, and are refused.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -36,6 +37,7 @@ _OTHERS = (  # how other files begin, what they are, and how to make safetensors
     (b"\x89HDF", "HDF5", "read it with h5py and write it with nn.save_arrays"),
     (b"\x93NUMPY", "a .npy array", "read it with np.load and write it with nn.save_arrays"),
 )
+_STALE_SECONDS = 3600.0  # without a change: whoever wrote a file was killed
 _COUNTER = "num_batches_tracked"  # batch norms of files before PyTorch 0.4.1 have none
 
 
@@ -94,9 +96,15 @@ def load(path: str | os.PathLike[str]) -> Layer:
         Where the file does not say which model it is of (use `load_weights` then), names one that
         there is not, or is damaged.
     """
+    return model_of(path, *load_arrays(path))
+
+
+def model_of(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> Layer:
+    """Build the model of what `load_arrays` read from a path, as `load` does."""
     from npconv.nn.models import rebuild
 
-    arrays, metadata = load_arrays(path)
     if "npconv_model" not in metadata:
         raise ProblemError(
             f"{os.fspath(path)} does not say which model its weights are of.",
@@ -263,12 +271,21 @@ def _replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = place.with_name(f".{place.name[:200]}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            facts = os.fstat(file.fileno())
+        _clear_stale(place, facts.st_mtime - _STALE_SECONDS)
         yield temporary
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, (place.stat().st_mode if place.exists() else mode) & 0o7777)
+        os.chmod(temporary, (place.stat().st_mode if place.exists() else facts.st_mode) & 0o7777)
         os.replace(temporary, place)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _clear_stale(place: Path, before: float) -> None:
+    """Delete what killed processes left of a file; `before` is a time of the file system's."""
+    with suppress(OSError):
+        for left in place.parent.glob(f".{glob.escape(place.name[:200])}.{'[0-9a-f]' * 8}.tmp"):
+            if left.lstat().st_mtime < before:
+                left.unlink(missing_ok=True)

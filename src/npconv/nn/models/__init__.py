@@ -3,7 +3,7 @@
 >>> from npconv import nn
 >>> sorted(nn.models.MODELS)
 ['alexnet', 'cifar_resnet', 'lenet5', 'mobilenet_v2', 'resnet18', 'resnet34', 'resnet50',
-'vgg11', 'vgg11_bn', 'vgg16', 'vgg16_bn']
+'small_net', 'vgg11', 'vgg11_bn', 'vgg16', 'vgg16_bn']
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from npconv.nn.models.lenet import lenet5
 from npconv.nn.models.mobilenet import mobilenet_v2
 from npconv.nn.models.parts import Unset, named_arguments
 from npconv.nn.models.resnet import cifar_resnet, resnet18, resnet34, resnet50
+from npconv.nn.models.small import small_net
 from npconv.nn.models.vgg import vgg11, vgg11_bn, vgg16, vgg16_bn
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "resnet18",
     "resnet34",
     "resnet50",
+    "small_net",
     "vgg11",
     "vgg11_bn",
     "vgg16",
@@ -44,10 +46,10 @@ MODELS = {
     build.__name__: build
     for build in (
         lenet5, alexnet, vgg11, vgg11_bn, vgg16, vgg16_bn, resnet18, resnet34, resnet50,
-        cifar_resnet, mobilenet_v2,
+        cifar_resnet, mobilenet_v2, small_net,
     )
 }  # fmt: skip
-_SHORT = {"lenet": "lenet5", "mobilenet": "mobilenet_v2"}
+_SHORT = {"lenet": "lenet5", "mobilenet": "mobilenet_v2", "small": "small_net"}
 
 
 def build(name: str, /, **arguments: Any) -> Sequential:
@@ -56,7 +58,7 @@ def build(name: str, /, **arguments: Any) -> Sequential:
     Parameters
     ----------
     name : str
-        One of `MODELS`; "lenet" and "mobilenet" are understood, too.
+        One of `MODELS`; "lenet", "mobilenet" and "small" are understood, too.
     **arguments
         As its function takes them: num_classes, in_channels, rng, dtype and its own.
 
