@@ -139,7 +139,7 @@ def test_no_more_than_the_limit_waits(small):
         del arrays[0]
     assert waiting() == 30 * PAGE
     assert first not in [address(block.whole) for block in spare._waiting.values()]
-    spare.room(41 * PAGE)  # makes one of them go, and never waits itself
+    spare.room(61 * PAGE)  # makes one of them go, and never waits itself
     assert waiting() == 15 * PAGE
 
 
