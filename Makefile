@@ -8,7 +8,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 TESTS = $(ONE_THREAD) $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-without-numba test-peers check lint bench readme errors clean
+.PHONY: help demo test test-all test-without-numba test-peers check lint bench readme errors docs browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 28
@@ -25,7 +25,7 @@ test-all: $(VENV)/.stamp  ## the test suite with the long sweeps
 test-without-numba: $(VENV)/.stamp  ## the test suite where Numba cannot be imported
 	NPCONV_TEST_WITHOUT_NUMBA=1 $(TESTS) -n 2 --dist worksteal --doctest-ignore-import-errors
 
-test-peers: $(VENV)/.stamp-peers  ## compare with PyTorch (installs it)
+test-peers: $(VENV)/.stamp-peers  ## compare with PyTorch, drive the page in a browser (installs them)
 	$(TESTS) tests/peers
 
 lint: $(VENV)/.stamp  ## formatting, lint and types
@@ -53,12 +53,19 @@ bench: $(VENV)/.stamp-bench  ## layers, goals, images beside other libraries (in
 readme: $(VENV)/.stamp-bench  ## write the layers of the last `make bench`, and images, into README
 	$(BIN)/npconv bench show $(RESULTS)/layers.json --readme --picture docs/bench.png
 	$(BIN)/npconv bench images --readme
+	@command -v chromium >/dev/null || $(MAKE) --no-print-directory browser
+	$(BIN)/python docs/page_picture.py
 
 errors: $(VENV)/.stamp  ## measure the error of each Winograd tile and write it into docs
 	$(BIN)/python docs/winograd_errors.py
 
+# Without --quiet, which would let broken links pass.
+docs: $(VENV)/.stamp-docs  ## draw the book's figures and build it into site/ (open site/index.html)
+	$(BIN)/python docs/make_figures.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 clean:  ## remove everything that can be made again
-	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf src/npconv.egg-info
 
@@ -79,6 +86,16 @@ $(VENV)/.stamp-bench: $(VENV)/.stamp
 	$(BIN)/python -m pip install --quiet --editable '.[all,dev,bench]'
 	@touch $@
 
+$(VENV)/.stamp-docs: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev,docs]'
+	@touch $@
+
 $(VENV)/.stamp-peers: $(VENV)/.stamp
 	$(BIN)/python -m pip install --quiet --editable '.[all,dev,peers]'
+	@command -v chromium >/dev/null || $(MAKE) --no-print-directory browser
 	@touch $@
+
+browser:
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else $(BIN)/playwright install chromium; fi

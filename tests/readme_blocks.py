@@ -29,10 +29,10 @@ class Block(NamedTuple):
         return [shlex.split(line, comments=True) for line in lines]
 
 
-def blocks(kind: str) -> list[Block]:
-    """The README's blocks of one kind; a `text` block right after one is what it prints."""
-    found = [match.groups() for match in FENCE.finditer(README.read_text(encoding="utf-8"))]
-    after = [*found[1:], ("", "")]
+def blocks(kind: str, page: Path = README) -> list[Block]:
+    """A page's blocks of one kind; a `text` block right after one is what it prints."""
+    found = [match.groups() for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
+    after = [*found, ("", "")][1:]
     return [
         Block(name, source, following[1] if following[0] == "text" else "")
         for (name, source), following in zip(found, after, strict=True)
@@ -55,7 +55,7 @@ def furnish(folder: Path) -> None:
 def run(argv: list[str], folder: Path) -> str:
     """Run one command in `folder`, as a reader would, and return what it printed."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV_"))}
-    environment |= {"COLUMNS": "100", "MPLBACKEND": "Agg", "NO_COLOR": "1"}
+    environment |= {"COLUMNS": "100", "MPLBACKEND": "Agg", "NO_COLOR": "1", "BROWSER": "true"}
     done = subprocess.run(
         argv, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -28,6 +28,7 @@ FLOORS = {
     "pooling": 4,
     "gradcheck": 4,
     "channelwise": 4,
+    "insides": 4,
     "direct": 5,
     "signal": 5,
     "ndimage": 5,
@@ -46,8 +47,9 @@ NEIGHBOURS = {
     "ndimage": {"direct", "bands", "ordered"},
     "images": {"bands"},
     "nn": {"channelwise", "figures"},
+    "explain": {"figures", "images", "insides"},
     "bench": {"signal", "ndimage", "images", "compiler", "figures", "nn", "peak"},
-    "cli": {"images", "bench", "compiler", "nn", "wisdom"},
+    "cli": {"images", "bench", "compiler", "explain", "nn", "wisdom"},
     "__main__": {"cli"},
 }
 

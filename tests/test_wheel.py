@@ -49,6 +49,10 @@ def test_it_holds_the_package_and_nothing_else(wheel):
     sources = {
         p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src").rglob("npconv/**/*.py")
     }
+    page = ROOT / "src" / "npconv" / "explain" / "page"
+    sources |= {
+        p.relative_to(ROOT / "src").as_posix() for p in page.rglob("*") if p.suffix and p.is_file()
+    }
     files = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "top_level.txt")}
     files |= {f"{info}/entry_points.txt", f"{info}/licenses/LICENSE", "npconv/py.typed"}
     assert names == sources | files
@@ -92,6 +96,8 @@ def command_answers(commands, home):
     assert all(name in table for name in npconv.algorithms())
     npconv_says("filter", "photo.jpg", "sharpen", "-o", "sharper.png")
     assert (home / "sharper.png").read_bytes().startswith(b"\x89PNG")
+    npconv_says("explain", "photo.jpg", "--no-open", "-o", "its.html")
+    assert (home / "its.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def readme_holds(commands, home):

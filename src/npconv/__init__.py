@@ -70,7 +70,7 @@ __all__ = [
     "set_num_threads",
     "unfold",
 ]
-_ROOMS = ("bench", "bridges", "images", "ndimage", "nn", "signal", "wisdom")
+_ROOMS = ("bench", "bridges", "explain", "images", "ndimage", "nn", "signal", "wisdom")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 from npconv.memory import nbytes_text
@@ -14,6 +15,8 @@ _CALLS = {
     "weight_grad": "conv_weight_grad",
 }
 _KINDS = {"estimate": "estimated", "measure": "measured", "remember": "remembered"}
+
+_HEADS = ("", "algorithm", "time", "workspace", "why not")
 
 
 class Row(NamedTuple):
@@ -33,20 +36,57 @@ class Row(NamedTuple):
 
 def table(problem: ConvProblem, given: Sequence[Row], effort: str, packed: bool = False) -> str:
     """Return a plan as text: the problem, then a line an algorithm."""
-    rows = [("", "algorithm", "time", "workspace", "why not")]
-    for r in given:
-        seconds = "" if r.seconds is None else seconds_text(r.seconds)
-        held = "" if r.workspace is None else nbytes_text(r.workspace)
-        rows.append(("->" if r.chosen else "", r.algorithm, seconds, held, r.why_not))
+    rows = [_HEADS, *_texts(given)]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
         f"{mark:<{widths[0]}} {name:<{widths[1]}}  {seconds:>{widths[2]}}"
         f"  {held:>{widths[3]}}  {reason}".rstrip()
         for mark, name, seconds, held, reason in rows
     ]
-    call = _CALLS[problem.direction]
+    return "\n".join([_title(problem, effort, packed), *lines])
+
+
+def html(problem: ConvProblem, given: Sequence[Row], effort: str, packed: bool = False) -> str:
+    """Return the same table for a notebook: the chosen row is marked, and no colour is alone."""
+    cell = "padding:.25em .7em;text-align:"
+    aligned = ("center", "left", "right", "right", "left")
+    heads = "".join(
+        f'<th scope="col" style="{cell}{side}">{escape(text)}</th>'
+        for text, side in zip(_HEADS, aligned, strict=True)
+    )
+    lines = []
+    for row, texts in zip(given, _texts(given), strict=True):
+        chosen = "background:rgba(70,140,220,.2);font-weight:600" if row.chosen else ""
+        cells = "".join(
+            f'<td style="{cell}{side}">{escape("→" if text == "->" else text)}</td>'
+            for text, side in zip(texts, aligned, strict=True)
+        )
+        lines.append(f'<tr style="{chosen}">{cells}</tr>')
+    title = escape(_title(problem, effort, packed))
+    return (
+        '<table style="border-collapse:collapse;color:inherit;font-variant-numeric:tabular-nums">'
+        f'<caption style="caption-side:top;text-align:left;color:inherit">{title}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def _texts(given: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return the rows as texts, in the order of the heads."""
+    return [
+        (
+            "->" if r.chosen else "",
+            r.algorithm,
+            "" if r.seconds is None else seconds_text(r.seconds),
+            "" if r.workspace is None else nbytes_text(r.workspace),
+            r.why_not,
+        )
+        for r in given
+    ]
+
+
+def _title(problem: ConvProblem, effort: str, packed: bool) -> str:
     kind = f"{_KINDS[effort]}, weight packed" if packed else _KINDS[effort]
-    return "\n".join([f"{call}: {problem.describe()}  ({kind})", *lines])
+    return f"{_CALLS[problem.direction]}: {problem.describe()}  ({kind})"
 
 
 def seconds_text(seconds: float) -> str:

@@ -18,7 +18,7 @@ from npconv.algorithms.contract import NOTHING, Cost, Ending
 from npconv.dtypes import exact_float, largest_of
 from npconv.errors import ProblemError, UnsupportedError
 from npconv.memory import nbytes_text, physical_memory
-from npconv.plan_text import Row, table
+from npconv.plan_text import Row, html, table
 from npconv.problem import ConvProblem
 from npconv.threads import forget_plans, forget_when_changed
 
@@ -136,6 +136,9 @@ class Plan:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return html(self.problem, self.rows, self.effort, self.packed)
+
 
 @lru_cache(maxsize=1024)
 def choose(
@@ -231,7 +234,7 @@ def _estimated(plan: Plan) -> tuple[Row, ...]:
     costs = {r.algorithm: directions.cost(working, r.algorithm) for r in plan.rows if r.measured}
     return tuple(
         row._replace(
-            seconds=_seconds(working, row.algorithm, costs[row.algorithm], plan.packed),
+            seconds=seconds_of(working, row.algorithm, costs[row.algorithm], plan.packed),
             measured=False,
         )
         if row.measured
@@ -263,10 +266,11 @@ def _row(problem: ConvProblem, name: str, memory_limit: int | None, packed: bool
     if workspace + problem.result_nbytes > physical_memory():
         needs, has = nbytes_text(workspace + problem.result_nbytes), nbytes_text(physical_memory())
         return Row(name, f"needs {needs}, this machine has {has}", None, workspace)
-    return Row(name, "", _seconds(problem, name, cost, packed), workspace)
+    return Row(name, "", seconds_of(problem, name, cost, packed), workspace)
 
 
-def _seconds(problem: ConvProblem, name: str, cost: Cost, packed: bool) -> float:
+def seconds_of(problem: ConvProblem, name: str, cost: Cost, packed: bool = False) -> float:
+    """Return the seconds that a cost comes to, at what its algorithm reaches."""
     rate = _RATES[name]
     slow = {"f": 1, "d": 2, "F": 4, "D": 8}.get((cost.dtype or problem.compute_dtype).char, 60)
     nbytes = cost.nbytes - cost.packing if packed else cost.nbytes

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from npconv import ProblemError, UnsupportedError, __version__
 from npconv.bench import app as bench_app
 from npconv.cli import learning
+from npconv.cli.explain import explain
 from npconv.cli.photos import filter_photos, list_kernels, make_gallery
 from npconv.cli.plans import show_info, show_plan
 from npconv.cli.warmup import warm_up
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("filter")(filter_photos)
 app.command("gallery")(make_gallery)
 app.command("kernels")(list_kernels)
+app.command("explain")(explain)
 app.command("plan")(show_plan)
 app.command("info")(show_info)
 app.command("warmup")(warm_up)

@@ -14,9 +14,9 @@ import numpy as np
 import typer
 
 import npconv
+from npconv.cli.spelling import read_axes, read_padding, read_shape
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_WORDS = ("valid", "same", "same_lower", "full")
 _EXTRAS = {  # what each brings, by the names that Python imports
     "plots": {"matplotlib": "matplotlib"},
     "nn": {"safetensors": "safetensors", "scikit-learn": "sklearn"},
@@ -87,12 +87,12 @@ def show_plan(
 ) -> None:
     """Show which algorithm computes a convolution, and why not the others."""
     plan = npconv.plan(
-        _shape(x),
-        _shape(weight),
+        read_shape(x),
+        read_shape(weight),
         _dtype(dtype),
-        stride=_per_axis(stride, "stride"),
-        padding=_padding(padding),
-        dilation=_per_axis(dilation, "dilation"),
+        stride=read_axes(stride, "stride"),
+        padding=read_padding(padding),
+        dilation=read_axes(dilation, "dilation"),
         groups=groups,
         layout=layout,
         weight_layout=weight_layout,
@@ -144,35 +144,6 @@ def parse_nbytes(text: str) -> int:
     number, unit, binary = found.groups()
     power = list(_UNITS).index(unit.upper())
     return math.floor(float(number) * (1024**power if binary else _UNITS[unit.upper()]))
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    return _integers(text, "x", "a shape", "8x64x56x56")
-
-
-def _per_axis(text: str, name: str) -> int | tuple[int, ...]:
-    numbers = _integers(text, ",", f"a {name}", "2 or 2,1")
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _padding(text: str) -> Any:
-    if text in _WORDS:
-        return text
-    example = f"1, or 1,0, or 1:2,0:0, or {', '.join(_WORDS)}"
-    if ":" not in text:
-        numbers = _integers(text, ",", "a padding", example)
-        return numbers[0] if len(numbers) == 1 else numbers
-    pairs = [_integers(part, ":", "a padding", example) for part in text.split(",")]
-    if any(len(pair) != 2 for pair in pairs):
-        raise typer.BadParameter(f"{text!r} is not a padding; write {example}.")
-    return tuple(pairs)
-
-
-def _integers(text: str, mark: str, what: str, example: str) -> tuple[int, ...]:
-    parts = text.lower().strip("() ").split(mark)
-    if not all(re.fullmatch(r"\s*-?\d{1,30}\s*", part) for part in parts):
-        raise typer.BadParameter(f"{text!r} is not {what}; write {example}.")
-    return tuple(int(part) for part in parts)
 
 
 def _dtype(text: str) -> np.dtype[Any]:
