@@ -44,14 +44,14 @@ def test_every_small_1d_geometry(kernel):
             cases.check_exact(x, weight, **geometry)
 
 
-@cases.examples(1000, 20000)
+@cases.examples(750, 20000)
 @given(cases.problems(), st.booleans(), st.booleans())
 def test_random_geometry(case, bias, single):
     x, weight, added = case.arrays("float32" if single else "float64", bias=bias)
     cases.check_exact(x, weight, added, dtype=x.dtype, **case.geometry)
 
 
-@cases.examples(500, 10000)
+@cases.examples(350, 10000)
 @given(cases.problems(), st.integers(6, 11))
 def test_random_geometry_across_the_seams_of_tiles(case, bits):
     x, weight, _ = case.arrays()
@@ -68,7 +68,7 @@ def test_up_to_rank_six(case):
         cases.same_numbers(name, out, want)
 
 
-@cases.examples(500, 10000)
+@cases.examples(350, 10000)
 @given(
     cases.problems(max_size=6),
     st.sampled_from(DTYPES),
@@ -81,7 +81,7 @@ def test_dtypes(case, x_dtype, weight_dtype, bias):
     cases.check_exact(x, weight, added, dtype=dtype, **case.geometry)
 
 
-@cases.examples(500, 10000)
+@cases.examples(350, 10000)
 @given(
     cases.problems(max_size=6),
     st.sampled_from(tuple(cases.PLACES)),

@@ -13,7 +13,7 @@ const BACK_GRADIENTS = [
 
 /** Return { element, refresh, pourAt } of the buttons that fill grad_out. */
 export function createGradients(store) {
-  let [seed, drawn] = [0, ""];
+  let seed = 0;
   const fill = (name) => {
     if (name === "as given") store.set({ edits: { gradOut: {} } });
     else store.set({ gradOut: backGradient(store.get(), name, seed) });
@@ -24,11 +24,13 @@ export function createGradients(store) {
   }, { class: "preset", title: hint, "aria-pressed": "false" }));
   const refresh = () => {
     const state = store.get();
-    drawn = state.gradOut.data.join();
+    const drawn = state.gradOut.data.join();
+    const poured = state.gradOut.data.filter((value) => value !== 0);
     const given = !Object.keys(state.edits.gradOut).length;
     nodes.forEach((node, at) => {
       const [name] = BACK_GRADIENTS[at];
-      const on = name === "as given" ? given : drawn === backGradient(state, name, seed).join();
+      const on = name === "as given" ? given : name === "one cell" ? poured.join() === "1"
+        : drawn === backGradient(state, name, seed).join();
       node.setAttribute("aria-pressed", String(on));
     });
   };

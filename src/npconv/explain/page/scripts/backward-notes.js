@@ -7,7 +7,7 @@ import { readCounts } from "./reach.js";
 /** Return the notes of a problem as [title, text]. */
 export function backwardNotes(problem) {
   const { transposed, mode, padding, stride, groups, batch } = problem;
-  const counts = [0, 1].map((axis) => readCounts(problem, axis));
+  const counts = [0, 1].map((axis) => readCounts(problem, axis).filter(Boolean));
   const [least, most] = [Math.min, Math.max].map((of) => of(...counts[0]) * of(...counts[1]));
   const range = least === most ? String(most) : `${least} to ${most}`;
   const sides = padding.flat();
@@ -36,8 +36,8 @@ export function backwardNotes(problem) {
   }
   if (!transposed && sides.some((side) => side > 0)) {
     notes.push(mode === "zeros"
-      ? ["Padded zeros", "What flows back to a padded zero is dropped: it is no part of x."]
-      : ["Padded copies", `Padding by "${mode}" copied cells of x. What flows back to a copy is added `
+      ? ["Padded zeros", "What lands on a padded zero (hatched) is dropped: it is no part of x."]
+      : ["Padded copies", `Padding by "${mode}" copied cells of x. What lands on a copy (hatched) is added `
         + "to the cell that it was copied from."]);
   }
   if (groups > 1) notes.push(["Groups", "Groups never meet on the way back either."]);

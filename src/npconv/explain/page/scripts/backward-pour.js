@@ -23,8 +23,9 @@ export function backStepOf(state, focus, otherwise) {
 }
 
 /**
- * Return what pours: upTo(state, step) gives { x(c, i, j), weight(plane, i, j), bias(o) } as they
- * stand after the cells to `step` of the image shown; images before it have poured wholly.
+ * Return what pours: upTo(state, step, whole) gives { x(c, i, j), weight(plane, i, j), bias(o) } as they
+ * stand after the cells to `step` of the image shown; images before it have poured wholly,
+ * and with `whole` all others too.
  *
  * x(c, i, j) takes positions in the padding too: there it gives what landed on the padding. One step
  * on from the last call costs that step alone.
@@ -32,9 +33,10 @@ export function backStepOf(state, focus, otherwise) {
 export function createPour() {
   let made = null;
   return {
-    upTo(state, step) {
-      const same = made && made.key === state.gradX && made.n === state.n && made.step <= step;
-      if (!same) made = backPourStart(state);
+    upTo(state, step, whole) {
+      const same = made && made.key === state.gradX && made.n === state.n && made.whole === whole
+        && made.step <= step;
+      if (!same) made = backPourStart(state, whole);
       while (made.step < step) {
         made.step += 1;
         backPourCell(made, state, backStepFocus(state, made.step), true);
@@ -44,22 +46,24 @@ export function createPour() {
   };
 }
 
-function backPourStart(state) {
+function backPourStart(state, whole) {
   const { problem, gradX, n } = state;
   const [[top, bottom], [left, right]] = drawnPadding(problem);
   const [height, width] = problem.size.map((size, axis) => size + [top + bottom, left + right][axis]);
-  const [, depth, high, wide] = state.weight.shape;
+  const [, , high, wide] = state.weight.shape;
   const landed = new Float64Array(problem.inChannels * height * width);
   const weights = new Float64Array(state.weight.data.length);
   const made = {
-    key: gradX, n, step: -1, landed, weights, biases: new Float64Array(problem.outChannels), depth,
+    key: gradX, n, whole, step: -1, landed, weights,
+    biases: new Float64Array(problem.outChannels),
     flat: (c, i, j) => (c * height + i + top) * width + j + left,
     flatWeight: (plane, i, j) => (plane * high + i) * wide + j,
   };
   made.x = (c, i, j) => landed[made.flat(c, i, j)];
   made.weight = (plane, i, j) => weights[made.flatWeight(plane, i, j)];
   made.bias = (o) => made.biases[o];
-  for (let image = 0; image < n; image += 1) {
+  for (let image = 0; image < (whole ? problem.batch : n); image += 1) {
+    if (image === n) continue;
     for (let at = 0; at < backSteps(state); at += 1) {
       backPourCell(made, state, { ...backStepFocus(state, at), n: image }, false);
     }

@@ -55,7 +55,7 @@ export function createGrid(host, view) {
       cancelAnimationFrame(frame);
       frame = 0;
     }
-    if (!layout) return;
+    if (!layout || measured !== key()) return; // hidden: measured and painted once it is shown
     const [width, height] = [layout.width, layout.height].map((side) => Math.round(side * ratio()));
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     paintGrid(canvas.getContext("2d"), layout, full, ratio());

@@ -111,18 +111,19 @@ export function mountOperation(host, store) {
 
 /** The four tensors of the board, and how out fills while it is played. */
 function operationTensors(store, view, stamps, pin, point) {
-  const common = { shown: () => view, onPin: pin, most: () => operationCell(store.get()), onHover: (focus) => {
+  const common = { shown: () => view, onPin: pin, onHover: (focus) => {
     view.hovered = focus;
     point();
   } };
   const outside = ({ out }, i, j) => i < 0 || j < 0 || i >= out.shape[2] || j >= out.shape[3];
   const x = createTensor(store, { ...common, tensor: "x", editable: true,
+    most: () => operationCell(store.get()),
     about: (state) => `the input, ${shapeText(state.x.shape)}`,
     pad: ({ problem }) => (problem.transposed ? OPERATION_BARE : problem.padding),
     mark: ({ problem }, c, i, j) => (operationUnread(problem, i, j) ? "unread" : "") });
-  const weight = createTensor(store, { ...common, tensor: "weight", editable: true,
+  const weight = createTensor(store, { ...common, tensor: "weight", editable: true, most: 26,
     about: (state) => `the kernels, ${shapeText(state.weight.shape)}` });
-  const bias = createTensor(store, { ...common, tensor: "bias", editable: true, about: () => "" });
+  const bias = createTensor(store, { ...common, tensor: "bias", editable: true, most: 26, about: () => "" });
   const out = createTensor(store, { ...common, tensor: "out",
     about: (state) => `the output, ${shapeText(state.out.shape)}`,
     // What padding crops of a transposed result is drawn round it, without numbers.
@@ -143,7 +144,7 @@ function operationTensors(store, view, stamps, pin, point) {
 function operationCell({ problem }) {
   const [before, after] = problem.transposed ? [0, 0] : problem.padding[0];
   const rows = problem.inChannels * (problem.size[0] + Math.max(before, 0) + Math.max(after, 0));
-  return rows * 36 <= OPERATION_TALL ? 36 : 24;
+  return rows * 36 <= OPERATION_TALL ? 36 : 26;
 }
 
 function operationUnread(problem, h, w) {
