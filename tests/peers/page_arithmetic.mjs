@@ -1,4 +1,4 @@
-// Holds the page's arithmetic and geometry to what npconv wrote; in Node, or in a page.
+// Holds the page's arithmetic and geometry to what npconv wrote.
 
 /** Return { checked, refused, values, faults }: page is { compare, problems, ... } of the scripts. */
 export function compareAll(page, cases) {

@@ -1,4 +1,4 @@
-// Holds the page's store and its links to what they promise; in Node, or in a page.
+// Holds the page's store and its links to what they promise.
 
 /** Return the faults found: page is { createStore, encode, decode, ... }, cases what npconv wrote. */
 export function checkStates(page, cases) {

@@ -1,53 +1,34 @@
-"""The explain page's own arithmetic, run by Node, is npconv's; its store keeps what it is told."""
+"""The explain page's own arithmetic is npconv's; its store keeps what it is told."""
 
-import json
+import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import page_cases
 import pytest
 
-import npconv
+from npconv.explain import assembling
 
 HERE = Path(__file__).parent
-SCRIPTS = Path(npconv.__file__).parent / "explain" / "page" / "scripts"
-MAIN = """
-import { readFileSync } from "node:fs";
-import * as geometry from "./geometry.js";
-import * as faults from "./faults.js";
-import * as arithmetic from "./arithmetic.js";
-import * as check from "./check.js";
-import * as state from "./state.js";
-import { compareAll } from "./page_arithmetic.mjs";
-import { checkStates } from "./page_state.mjs";
-const page = { ...geometry, ...faults, ...arithmetic, ...check, ...state };
-const cases = JSON.parse(readFileSync("cases.json", "utf8"));
-const work = { compareAll, checkStates }[process.argv[2]];
-console.log(JSON.stringify(work(page, cases)));
-"""
+MODULES = ("geometry", "faults", "arithmetic", "numbers", "check", "state")
 
 
 @pytest.fixture
-def scripts(tmp_path):
-    """A folder where Node takes the page's scripts for modules."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node is not installed")
-    for path in (*SCRIPTS.glob("*.js"), *HERE.glob("page_*.mjs")):
-        shutil.copy(path, tmp_path)
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    (tmp_path / "main.mjs").write_text(MAIN)
-
-    def work(name, cases):
-        (tmp_path / "cases.json").write_text(json.dumps(cases))
-        done = subprocess.run(
-            [node, "main.mjs", name], capture_output=True, text=True, check=False, cwd=tmp_path
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return work
+def scripts(browser, tmp_path):
+    """Some of the page's scripts in an empty page of a browser, by what holds them to cases."""
+    for name in MODULES:
+        shutil.copy(assembling.SOURCES / "scripts" / f"{name}.js", tmp_path)
+    for path in HERE.glob("page_*.mjs"):
+        shutil.copy(path, tmp_path / f"{path.stem}.js")
+    text = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.js"))
+    names = re.findall(r"^export (?:function|const) (\w+)", text, re.MULTILINE)
+    page = browser.new_page()
+    page.evaluate(
+        f"(() => {{ {assembling.scripts(tmp_path)}\n"
+        f"globalThis.page = {{ {', '.join(names)} }}; }})()"
+    )
+    yield lambda name, cases: page.evaluate(f"(cases) => page.{name}(page, cases)", cases)
+    page.close()
 
 
 def test_every_value_and_every_sum_written_out_is_npconvs(scripts):
