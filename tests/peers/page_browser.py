@@ -34,6 +34,13 @@ globalThis.settled = () => new Promise((done) => {
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
 });
 """
+_FOLLOW = """
+(link) => new Promise((done) => {
+  if (location.hash === `#${link}`) done();
+  addEventListener("hashchange", () => settled().then(done), { once: true });
+  location.hash = link;
+})
+"""
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -61,7 +68,7 @@ def default_html():
 def visit(browser):
     """A function that opens a page; at the end of the test none has complained or asked for more.
 
-    visit(html, link, width=1280, height=900, **context) returns Playwright's page, loaded and painted.
+    visit(html, link, width=1280, height=900, **context) returns Playwright's page, painted.
     """
     complaints = []
     folder = Path(tempfile.mkdtemp(prefix="npconv-page-"))
@@ -112,13 +119,7 @@ def settle(page):
 
 def follow(page, link):
     """Go to a link of the page that is open, and wait until it is painted."""
-    for _ in range(5):
-        page.evaluate("(link) => { location.hash = link; }", link)
-        settle(page)
-        # The page writes its own link some time after a change, and may do so just between.
-        if page.evaluate("location.hash").removeprefix("#") == link:
-            return
-    raise AssertionError(f"the page does not follow {link}")
+    page.evaluate(_FOLLOW, link)
 
 
 def link_of(given, n=0):

@@ -1,4 +1,4 @@
-"""The explain page in use: by keyboard, on a phone, in the dark, by its link; axe finds no fault."""
+"""The explain page in use: by keyboard, on a phone, in the dark, by its link; and by axe."""
 
 import statistics
 
@@ -12,7 +12,8 @@ from npconv import explain
 def test_tab_reaches_every_control(visit, default_html):
     page = visit(default_html)
     controls = """
-      () => [...document.querySelectorAll("button, input, select, summary, a[href], [tabindex='0']")]
+      () => [...document.querySelectorAll(
+        "button, input, select, summary, a[href], [tabindex='0']")]
         .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled
           && one.tabIndex >= 0 && !(one.type === "radio" && !one.checked)).length
     """
@@ -72,7 +73,7 @@ def test_axe_finds_no_serious_fault(visit, default_html, width, scheme):
 
 def test_the_system_chooses_the_theme_until_the_reader_does(visit, default_html):
     page = visit(default_html, color_scheme="dark", reduced_motion="reduce")
-    colour = "getComputedStyle(document.body).backgroundColor"
+    colour = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(colour)
     page.get_by_role("button", name="Change to light").focus()
     page.keyboard.press("Enter")

@@ -57,13 +57,14 @@ export function mountLink(store) {
   let timer = 0;
   let written = location.hash;
   const write = () => {
+    if (location.hash !== written) return; // pasted just now: "hashchange" is about to read it
     const hash = linkHash(store);
-    written = hash ? `#${hash}` : "";
     try {
-      history.replaceState(null, "", written || location.pathname + location.search);
+      history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
     } catch {
-      written = location.hash; // a page in a frame may not
+      return; // a page in a frame may not
     }
+    written = location.hash;
   };
   const later = () => {
     clearTimeout(timer);
@@ -72,7 +73,9 @@ export function mountLink(store) {
   store.subscribe((_, changed) => { if (changed.some((key) => key !== "focus")) later(); });
   document.addEventListener("linkchange", later);
   globalThis.addEventListener("hashchange", () => {
-    if (location.hash === written || !location.hash.includes("=")) return;
+    if (location.hash === written) return;
+    written = location.hash;
+    if (!written.includes("=")) return;
     store.reset();
     linkRead(store, location.hash);
   });

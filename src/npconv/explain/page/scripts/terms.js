@@ -9,7 +9,7 @@ const TERMS_TAIL = 2;
 /** Return { element, show, say } of the panel that writes a reach's arithmetic out. */
 export function createTerms(empty) {
   const line = liveLine({ class: "terms-line" });
-  const body = el("div", { class: "terms-all" });
+  const body = el("div", { class: "terms-all", tabIndex: 0, role: "group", "aria-label": "All products" });
   const summary = el("summary", {});
   const details = el("details", { class: "terms-details", onToggle: () => fill() }, summary, body);
   const element = el("section", { class: "terms", "aria-label": "Arithmetic of the cell" },
