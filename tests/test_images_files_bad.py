@@ -67,7 +67,8 @@ def test_a_file_without_permission(
     def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(f"npconv.images.{room}.open", forbidden, raising=False)
+    opener = {"files": "images.files", "writing": "replacing"}[room]  # where the file is opened
+    monkeypatch.setattr(f"npconv.{opener}.open", forbidden, raising=False)
     verb = "read" if room == "files" else "written"
     with pytest.raises(PermissionError, match=rf"a.png cannot be {verb}: permission denied"):
         if room == "files":

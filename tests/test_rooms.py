@@ -45,9 +45,9 @@ OUTER = {room for room, floor in FLOORS.items() if floor >= 5}
 NEIGHBOURS = {
     "signal": {"direct"},
     "ndimage": {"direct", "bands", "ordered"},
-    "images": {"bands"},
+    "images": {"bands", "replacing"},
     "nn": {"channelwise", "figures"},
-    "explain": {"figures", "images", "insides"},
+    "explain": {"figures", "images", "insides", "replacing"},
     "bench": {"signal", "ndimage", "images", "compiler", "figures", "nn", "peak"},
     "cli": {"images", "bench", "compiler", "explain", "nn", "wisdom"},
     "__main__": {"cli"},

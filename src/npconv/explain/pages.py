@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from npconv.explain.classics import classics
 from npconv.explain.given import given
 from npconv.explain.pictures import photo_data
 from npconv.explain.sources import Source, draw_x, lay_kernels, read_weight, read_x
+from npconv.replacing import check_free, replacing
 
 _TITLE = "A convolution, cell by cell"
 _SHOWN = ("x", "weight", "out")
@@ -161,21 +160,10 @@ def write_page(
     >>> file.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    target = Path(path)
-    _check_free(target, overwrite)
+    check_free(Path(path), overwrite)
     text, words = _made(*args, **keywords)
-    place = Path(os.path.realpath(target))
-    temporary = place.with_name(f".{place.name[:200]}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(text.encode("utf-8"))
-        if place.exists():
-            os.chmod(temporary, place.stat().st_mode & 0o7777)
-        os.replace(temporary, place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with replacing(Path(path), overwrite) as stream:
+        stream.write(text.encode("utf-8"))
     return words
 
 
@@ -227,16 +215,6 @@ def _made(
         return html, f"{source.words}: {', '.join(sizes)}"
     except (ProblemError, UnsupportedError) as error:
         raise error.at("explain", error.facts) from None
-
-
-def _check_free(path: Path, overwrite: bool) -> None:
-    """Raise where a page cannot go to a path: a folder, or a file that is not to be replaced."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file that can be written.")
-    if os.path.lexists(path) and not overwrite:
-        raise FileExistsError(
-            f"{path} is there already; overwrite=True (--overwrite) would replace it."
-        )
 
 
 def _count(value: Any, name: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image, ImageColor
 from npconv import ProblemError
 from npconv.images.deep import write_deep
 from npconv.images.files import plain_error
+from npconv.replacing import check_free, replacing
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def write(
     if not isinstance(path, (str, os.PathLike)):
         _encode(path, pixels, target, icc_profile, dpi, colours)
         return
-    with replacing(Path(path), overwrite) as stream:
+    with _replacing(Path(path), overwrite) as stream:
         _encode(stream, pixels, target, icc_profile, dpi, colours)
 
 
@@ -128,39 +128,19 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
       can  .png, .jpg, .jpeg, .tif, .tiff, .webp, .bmp, .gif, .pgm, .ppm, .pnm
     """
     _format_of(path, None)
-    _check_free(Path(path), overwrite)
-
-
-def _check_free(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file that can be written.")
-    if os.path.lexists(path) and not overwrite:
-        raise FileExistsError(
-            f"{path} is there already; overwrite=True (--overwrite) would replace it."
-        )
+    check_free(Path(path), overwrite)
 
 
 @contextlib.contextmanager
-def replacing(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` that takes its place when the block ends well."""
-    _check_free(path, overwrite)
-    place = Path(os.path.realpath(path))
-    temporary = place.with_name(f".{place.name[:200]}.{secrets.token_hex(4)}.tmp")
+def _replacing(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` in the end; what fails says so in plain words."""
     try:
-        stream = open(temporary, "xb")  # noqa: SIM115
-    except OSError as error:
-        raise plain_error(error, str(path), "written") from error
-    try:
-        with stream:
+        with replacing(path, overwrite) as stream:
             yield stream
-        if place.exists():
-            os.chmod(temporary, place.stat().st_mode & 0o7777)
-        os.replace(temporary, place)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise plain_error(error, str(path), "written") from error
-        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise plain_error(error, str(path), "written") from error
 
 
 def _format_of(path: str | os.PathLike[str] | IO[bytes], given: str | None) -> _Format:
